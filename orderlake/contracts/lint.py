@@ -1,0 +1,198 @@
+"""Judges a contract beyond ODCS: what orderlake could not compile, keep or enforce, said before anything runs.
+
+Nothing a contract states is ignored silently: an option that no check or decoder would enforce is an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from orderlake.contracts import naming
+from orderlake.contracts.checks import bind_object, compile_checks
+from orderlake.contracts.columns import RESERVED
+from orderlake.contracts.document import Location
+from orderlake.contracts.model import Column, Constraints, Contract, QualityRule
+from orderlake.contracts.problems import Findings
+from orderlake.contracts.types import Decimal, ListOf, Scalar, Struct
+
+#: Which constraints are enforced on which types.
+_ENFORCED: dict[str, frozenset[str]] = {
+    "string": frozenset({"min_length", "max_length", "pattern", "format", "enum"}),
+    "int": frozenset({"minimum", "maximum", "exclusive_minimum", "exclusive_maximum", "multiple_of", "enum"}),
+    "double": frozenset({"minimum", "maximum", "exclusive_minimum", "exclusive_maximum"}),
+    "decimal": frozenset({"minimum", "maximum", "exclusive_minimum", "exclusive_maximum"}),
+}
+_ENFORCED["long"] = _ENFORCED["int"]
+_ENFORCED["float"] = _ENFORCED["double"]
+FORMATS = ("uuid",)
+#: What the decoder of the dialect flat can prove and examine.
+_FLAT = frozenset({"string", "boolean", "int", "long", "float", "double", "date", "timestamptz"})
+_ARGUMENTS = {
+    "nullValues": frozenset[str](),
+    "missingValues": frozenset({"missingValues"}),
+    "invalidValues": frozenset({"validValues", "pattern"}),
+    "duplicateValues": frozenset({"properties"}),
+    "rowCount": frozenset[str](),
+    "sql": frozenset[str](),
+}
+
+
+def lint(contract: Contract, findings: Findings) -> None:
+    """Add to `findings` what is wrong with a contract that could be read."""
+    properties: Location = ("schema", 0, "properties")
+    _lint_identity(contract, findings)
+    _lint_names(contract.columns, properties, findings, reserved=RESERVED if contract.kind == "topic" else frozenset())
+    for position, column in enumerate(contract.columns):
+        _lint_column(column, (*properties, position), findings)
+        if contract.kind == "topic" and str(column.type) not in _FLAT and not isinstance(column.type, Decimal):
+            allowed = f"{', '.join(sorted(_FLAT))}, decimal(p,s)"
+            findings.error(
+                (*properties, position),
+                f"{column.type} is no type of a field in the dialect flat; allowed: {allowed}",
+            )
+    _lint_partition(contract, findings)
+    for rule in contract.quality:
+        _lint_rule(rule, contract, findings)
+    if not findings.problems:
+        names = Counter(check.name.lower() for check in compile_checks(contract))
+        for name in (name for name, count in names.items() if count > 1):
+            findings.error(("schema", 0, "quality"), f"two checks are named {name!r}; give the rule another name")
+
+
+def _lint_identity(contract: Contract, findings: Findings) -> None:
+    where: Location = ("schema", 0, "physicalName")
+    name = contract.physical_name
+    if contract.kind == "topic" and not naming.TOPIC.fullmatch(name):
+        findings.error(where, f"{name!r} is not a Kafka topic; allowed: letters, digits, '.', '_' and '-', at most 249")
+    if contract.kind == "table" and not naming.TABLE.fullmatch(name):
+        findings.error(where, f"{name!r} is not namespace.table in lower case letters, digits and underscores")
+    if not contract.owner:
+        findings.error(("team",), "has no name; the owning team is who alerts go to")
+    if contract.kind == "table" and not contract.primary_key:
+        findings.error(("schema", 0, "properties"), "have no primaryKey; a table's grain is checked by it")
+    key = contract.topic.message_key
+    if key and key not in {column.name for column in contract.columns}:
+        findings.error(("schema", 0, "customProperties"), f"messageKey {key!r} is not a property of the contract")
+
+
+def _lint_names(
+    columns: tuple[Column, ...],
+    location: Location,
+    findings: Findings,
+    reserved: frozenset[str] = frozenset(),
+) -> None:
+    seen: dict[str, str] = {}
+    for position, column in enumerate(columns):
+        where = (*location, position)
+        lower = column.name.lower()
+        if not naming.COLUMN.fullmatch(column.name):
+            findings.error(where, f"{column.name!r} is not a column's name; allowed: letters, digits and underscores")
+        elif lower in naming.ICEBERG_METADATA_COLUMNS:
+            findings.error(where, f"{column.name!r} is an Iceberg metadata column; name it otherwise")
+        elif lower in reserved:
+            findings.error(where, f"{column.name!r} is a column that landing adds; name it otherwise")
+        elif lower in seen:
+            findings.error(where, f"{column.name!r} and {seen[lower]!r} are one name for SQL engines; rename one")
+        seen[lower] = column.name
+
+
+def _lint_column(column: Column, location: Location, findings: Findings) -> None:
+    if not column.description:
+        findings.warning(location, f"{column.name} has no description; the contract is the documentation")
+    if column.primary_key_position is not None and not column.required:
+        findings.error(location, f"{column.name} is part of the primary key and must be required")
+    _lint_constraints(column, (*location, "logicalTypeOptions"), findings)
+    match column.type:
+        case Struct(columns):
+            _lint_names(columns, (*location, "properties"), findings)
+            for position, child in enumerate(columns):
+                _lint_column(child, (*location, "properties", position), findings)
+        case ListOf(element) if isinstance(element.type, Struct):
+            _lint_column(element, (*location, "items"), findings)
+
+
+def _lint_constraints(column: Column, location: Location, findings: Findings) -> None:
+    constraints = column.constraints
+    kind = (
+        column.type.name if isinstance(column.type, Scalar) else "decimal" if isinstance(column.type, Decimal) else ""
+    )
+    enforced = _ENFORCED.get(kind, frozenset())
+    for name in Constraints.__dataclass_fields__:
+        if getattr(constraints, name) is not None and name not in enforced:
+            allowed = ", ".join(sorted(enforced)) or "none"
+            findings.error(location, f"{name} is not enforced on {column.type}; enforced are: {allowed}")
+    if constraints.format is not None and constraints.format not in FORMATS:
+        findings.error(location, f"format {constraints.format!r} is not enforced; allowed: {', '.join(FORMATS)}")
+    low, high = constraints.min_length, constraints.max_length
+    if low is not None and high is not None and low > high:
+        findings.error(location, f"minLength {low} is greater than maxLength {high}: no value fits")
+    for side in ("minimum", "maximum"):
+        if getattr(constraints, side) is not None and getattr(constraints, f"exclusive_{side}") is not None:
+            findings.error(location, f"{side} and its exclusive form are both given; keep one")
+    if constraints.pattern is not None:
+        _lint_pattern(constraints.pattern, (*location, "pattern"), findings)
+
+
+def _lint_pattern(pattern: str, location: Location, findings: Findings) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        # Look-around and back-references are in ECMA-262 but not in RE2, which decoder, DuckDB and ClickHouse share.
+        findings.error(location, f"{pattern!r} is not a RE2 pattern: {str(error).splitlines()[0]}")
+
+
+def _lint_partition(contract: Contract, findings: Findings) -> None:
+    where: Location = ("schema", 0, "properties")
+    name = contract.partition_column
+    if name is None:
+        if contract.kind == "topic":
+            findings.error(where, "have no `partitioned: true`; a topic's contract marks its event time with it")
+        return
+    column = contract.column(name)
+    allowed = ("timestamptz",) if contract.kind == "topic" else ("timestamptz", "date")
+    if str(column.type) not in allowed or not column.required:
+        findings.error(where, f"{name} is partitioned; it must be required and of type {' or '.join(allowed)}")
+
+
+def _lint_rule(rule: QualityRule, contract: Contract, findings: Findings) -> None:
+    def error(message: str) -> None:
+        findings.error(("schema", 0, "quality", rule.name), message, line=rule.line)
+
+    if not naming.CHECK.fullmatch(rule.name):
+        error("a rule's name begins with a letter and has letters, digits and underscores")
+    if rule.metric not in _ARGUMENTS:
+        error(f"the metric {rule.metric!r} is unknown; allowed: {', '.join(_ARGUMENTS)}")
+        return
+    arguments = dict(rule.arguments)
+    for argument in arguments.keys() - _ARGUMENTS[rule.metric]:
+        allowed = ", ".join(sorted(_ARGUMENTS[rule.metric])) or "none"
+        error(f"the argument {argument!r} is not known to {rule.metric}; allowed: {allowed}")
+    if rule.metric in {"nullValues", "missingValues", "invalidValues"} and rule.column is None:
+        error(f"{rule.metric} is a rule of a property; declare it there")
+    if rule.metric == "invalidValues" and not arguments:
+        error("invalidValues needs the argument validValues or pattern")
+    properties = arguments.get("properties", [])
+    known = {column.name for column in contract.columns}
+    for name in properties if isinstance(properties, list) else []:
+        if name not in known:
+            error(f"{name!r} is not a property of the contract")
+    if rule.query is not None:
+        _lint_query(rule.query, error)
+
+
+def _lint_query(query: str, error: Callable[[str], None]) -> None:
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import ParseError
+
+    try:
+        statements = sqlglot.parse(bind_object(query, "audited"), dialect="duckdb")
+    except ParseError as refusal:
+        error(f"the query is not SQL: {str(refusal).splitlines()[0]}")
+        return
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        error("the query must be one SELECT that returns one number")
