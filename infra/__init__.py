@@ -1,0 +1,1 @@
+"""Servers and deployment: native servers, engine configuration, Dagster's instance file."""

@@ -1,0 +1,1 @@
+"""Kafka in and out: the lander, quarantine, replay, producers. No module here imports Dagster."""

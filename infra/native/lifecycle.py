@@ -1,0 +1,224 @@
+"""Up, down, status and logs of the native servers of one lake.
+
+Every step may be repeated: a second `up` finds the service answering and does nothing; leftovers of a crash (a server
+whose supervisor is gone, a stale socket, a half-formatted data folder) are cleared away or completed by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import psutil
+
+from infra.native.artifacts import fetch
+from infra.native.services import NotReadyError, Service, native_services
+from infra.native.supervision import Supervisor
+from orderlake.errors import InputError, ServiceError
+from orderlake.progress import task
+from orderlake.settings import Settings
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """How a service is: `running` (answers), `unhealthy` (a process, no answer) or `stopped`."""
+
+    name: str
+    title: str
+    state: str
+    address: str
+    pid: int | None
+    memory_mb: int | None
+    detail: str
+
+
+def select(settings: Settings, names: Sequence[str]) -> list[Service]:
+    """Return the services of these names; all of the profile without any.
+
+    Raises:
+        InputError: there is no native service of that name.
+    """
+    services = native_services(settings)
+    for name in names:
+        if name not in services:
+            external = settings.kafka.bootstrap_servers is not None
+            raise InputError(
+                f"{name!r} is not a native service of this lake.",
+                allowed=services or "none: ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS names your own broker",
+                remedy="unset ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS to run the native one." if external else (),
+            )
+    return [service for name, service in services.items() if not names or name in names]
+
+
+@contextlib.contextmanager
+def _exclusive(settings: Settings) -> Iterator[None]:
+    """Let one command at a time change the servers of a lake."""
+    folder = settings.home / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "services.lock"):
+        yield
+
+
+def up(settings: Settings, names: Sequence[str] = ()) -> list[tuple[Service, bool]]:
+    """Start services and wait until each answers.
+
+    Returns:
+        every service with whether it had to be started.
+
+    Raises:
+        ServiceError: a service cannot be obtained or started, or its port is taken.
+    """
+    with _exclusive(settings):
+        return [(service, _start(settings, service)) for service in select(settings, names)]
+
+
+def _start(settings: Settings, service: Service) -> bool:
+    supervisor = Supervisor(settings.home)
+    info = supervisor.info(service.name)
+    if info and info.state == "RUNNING" and _answers(service):
+        return False
+    artifacts = {name: fetch(settings.cache_dir, name) for name in service.artifacts}
+    if info is None:
+        _end_leftover(service)
+    elif info.pid:
+        supervisor.stop(service.name)
+    _require_free_ports(service)
+    with task(f"Starting {service.title}") as progress:
+        service.prepare(artifacts)
+        supervisor.ensure([service], {service.name: service.command(artifacts)})
+        supervisor.start(service.name)
+        deadline = time.monotonic() + service.start_seconds
+        while not _answers(service):
+            info = supervisor.info(service.name)
+            if info is None or info.state in {"FATAL", "EXITED", "STOPPED"} or time.monotonic() > deadline:
+                raise _not_started(service, info.state if info else "gone")
+            progress.update(detail=info.state.lower())
+            time.sleep(_POLL_SECONDS)
+    return True
+
+
+def down(settings: Settings, names: Sequence[str] = ()) -> list[tuple[Service, bool]]:
+    """Stop services, and supervisord after the last one.
+
+    Returns:
+        every service with whether it was running.
+    """
+    with _exclusive(settings):
+        supervisor = Supervisor(settings.home)
+        stopped = []
+        for service in reversed(select(settings, names)):
+            info = supervisor.info(service.name)
+            running = bool(info and info.pid)
+            with task(f"Stopping {service.title}"):
+                if running:
+                    supervisor.stop(service.name)
+                elif info is None:
+                    running = _end_leftover(service)
+            stopped.append((service, running))
+        remaining = [supervisor.info(name) for name in native_services(settings)]
+        if not any(info and info.pid for info in remaining):
+            supervisor.shutdown()
+        return stopped
+
+
+def status(settings: Settings) -> list[ServiceStatus]:
+    """Return how every native service of the lake is."""
+    supervisor = Supervisor(settings.home)
+    found = []
+    for service in native_services(settings).values():
+        info = supervisor.info(service.name)
+        pid = info.pid if info and info.pid else None
+        detail, state = "", "stopped"
+        if info is None and (leftovers := _leftovers(service)):
+            pid, state, detail = leftovers[0].pid, "unhealthy", "its supervisor is gone; orderlake up starts it anew"
+        elif pid is not None:
+            try:
+                detail, state = service.probe(), "running"
+            except NotReadyError as error:
+                detail, state = str(error), "unhealthy"
+        elif info and info.state == "FATAL":
+            detail = f"ended again and again; see orderlake logs {service.name}"
+        found.append(ServiceStatus(service.name, service.title, state, service.address, pid, _memory_mb(pid), detail))
+    return found
+
+
+def log_tail(path: Path, lines: int) -> str:
+    """Return the last lines of a log file; empty if there is none."""
+    if not path.is_file():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _answers(service: Service) -> bool:
+    try:
+        service.probe()
+    except NotReadyError:
+        return False
+    return True
+
+
+def _not_started(service: Service, state: str) -> ServiceError:
+    return ServiceError(
+        f"{service.title} did not become ready within {service.start_seconds:.0f} s (state {state}). Its log ends:\n"
+        f"{log_tail(service.log_file, 15)}",
+        remedy=f"the whole log: orderlake logs {service.name}",
+    )
+
+
+def _require_free_ports(service: Service) -> None:
+    for purpose, port in service.ports.items():
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ServiceError(
+                    f"the {purpose} port {port} of {service.title} is taken by {_holder(port)}.",
+                    remedy=[f"stop that process, or set {service.setting} to a free port."],
+                ) from error
+
+
+def _holder(port: int) -> str:
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+                process = psutil.Process(connection.pid) if connection.pid else None
+                return f"process {process.pid} ({process.name()})" if process else "another process"
+    return "another process"
+
+
+def _leftovers(service: Service) -> list[psutil.Process]:
+    """Return the processes of a service, whoever started them."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if service.marker in (process.info["cmdline"] or []) and process.pid != os.getpid()
+    ]
+
+
+def _end_leftover(service: Service) -> bool:
+    """End a server whose supervisor is gone (killed, or lost in a crash); return whether there was one."""
+    leftovers = _leftovers(service)
+    for process in leftovers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(leftovers, timeout=service.stop_seconds)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    return bool(leftovers)
+
+
+def _memory_mb(pid: int | None) -> int | None:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).memory_info().rss // 2**20 if pid else None
+    return None

@@ -1,0 +1,46 @@
+"""What is live in each partition of a table, told by its manifests alone: no data file is read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from pyiceberg.manifest import DataFile, ManifestContent
+from pyiceberg.table import Table
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
+
+
+def _live_files(table: Table, snapshot: Snapshot | None) -> Iterator[DataFile]:
+    if snapshot is None:
+        return
+    for manifest in snapshot.manifests(table.io):
+        if manifest.content == ManifestContent.DATA:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                yield entry.data_file
+
+
+def _ordinal(file: DataFile) -> int:
+    ordinal: int = file.partition[0]
+    return ordinal
+
+
+def partition_rows(table: Table, snapshot: Snapshot | None) -> dict[int, int]:
+    """Return the number of live rows by partition ordinal."""
+    rows: dict[int, int] = defaultdict(int)
+    for file in _live_files(table, snapshot):
+        rows[_ordinal(file)] += file.record_count
+    return dict(rows)
+
+
+def partition_files(table: Table, metadata: TableMetadata, ordinals: range) -> dict[str, DataFile]:
+    """Return the live data files of the partitions in `ordinals` at the metadata's current snapshot, by location."""
+    files = _live_files(table, metadata.current_snapshot())
+    return {file.file_path: file for file in files if _ordinal(file) in ordinals}
+
+
+def total_rows(snapshot: Snapshot | None) -> int:
+    """Return the number of live rows of a table, from the snapshot's summary."""
+    if snapshot is None or snapshot.summary is None:
+        return 0
+    return int(snapshot.summary.additional_properties.get("total-records", "0"))
