@@ -23,7 +23,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@awk '/^uv==/ {on = 1} on {print} on && !/\\$$/ {exit}' constraints.txt > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@echo "installing $$(grep -c '^[a-z]' constraints.txt) pinned packages into $(VENV) ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r constraints.txt \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r constraints.txt \
 	  || $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)

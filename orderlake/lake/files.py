@@ -26,8 +26,13 @@ from pyiceberg.table import Table
 from pyiceberg.transforms import HourTransform
 from pyiceberg.typedef import Record
 
+from orderlake.times import EPOCH, day_of
+
 #: Rows that are gathered per partition before a row group is written.
 _ROW_GROUP = 131_072
+
+#: The partition ordinal of rows whose partition value is null.
+NULL_PARTITION = np.iinfo(np.int64).min
 
 _REGULAR = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
 
@@ -88,6 +93,7 @@ class DataFileWriter:
                 for f in plain
                 if pa.types.is_int64(f.type) or pa.types.is_timestamp(f.type)
             }
+        self._statistics_plan = compute_statistics_plan(table.schema(), _metrics(table, statistics))
         self._open: dict[int | None, _OpenFile] = {}
         self._gathered: dict[int | None, list[pa.RecordBatch]] = {}
 
@@ -96,7 +102,8 @@ class DataFileWriter:
 
         Args:
             batch: rows with at least the table's required columns, in any order; missing ones are null.
-            partitions: the partition ordinal of each row (days or hours since the epoch); None if unpartitioned.
+            partitions: the partition ordinal of each row: days or hours since the epoch, or NULL_PARTITION; None if
+                the table is unpartitioned.
         """
         batch = self._conform(batch)
         if partitions is None:
@@ -156,17 +163,16 @@ class DataFileWriter:
 
     def _data_file(self, ordinal: int | None, file: _OpenFile) -> DataFile:
         metadata, size = file.close()
-        schema = self._table.schema()
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=metadata,
-            stats_columns=compute_statistics_plan(schema, self._table.metadata.properties),
-            parquet_column_mapping=parquet_path_to_id_mapping(schema),
+            stats_columns=self._statistics_plan,
+            parquet_column_mapping=parquet_path_to_id_mapping(self._table.schema()),
         )
         return DataFile.from_args(
             content=DataFileContent.DATA,
             file_path=file.location,
             file_format=FileFormat.PARQUET,
-            partition=Record(*([] if ordinal is None else [ordinal])),
+            partition=Record() if ordinal is None else Record(None if ordinal == NULL_PARTITION else ordinal),
             file_size_in_bytes=size,
             sort_order_id=None,
             spec_id=self._table.metadata.default_spec_id,
@@ -174,6 +180,15 @@ class DataFileWriter:
             key_metadata=None,
             **statistics.to_serialized_dict(),
         )
+
+
+def _metrics(table: Table, statistics: Sequence[str] | None) -> dict[str, str]:
+    """Return the table's properties, with metrics for no other columns than those of which statistics are written."""
+    properties = dict(table.metadata.properties)
+    if statistics is not None:
+        properties["write.metadata.metrics.default"] = "none"
+        properties |= {f"write.metadata.metrics.column.{name}": "full" for name in statistics}
+    return properties
 
 
 class _OpenFile:
@@ -199,17 +214,8 @@ class _OpenFile:
 
 def partition_text(table: Table, ordinal: int) -> str:
     """Return the human form of a partition ordinal: `2026-01-31`, or `2026-01-31-07` for an hour."""
+    if ordinal == NULL_PARTITION:
+        return "null"
     if isinstance(table.spec().fields[0].transform, HourTransform):
-        moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=ordinal)
-        return moment.strftime("%Y-%m-%d-%H")
-    return day_text(ordinal)
-
-
-def day_text(ordinal: int) -> str:
-    """Return the date of a day ordinal (days since the epoch)."""
-    return (dt.date(1970, 1, 1) + dt.timedelta(days=ordinal)).isoformat()
-
-
-def day_ordinal(day: dt.date) -> int:
-    """Return the day ordinal of a date."""
-    return (day - dt.date(1970, 1, 1)).days
+        return (EPOCH + dt.timedelta(hours=ordinal)).strftime("%Y-%m-%d-%H")
+    return day_of(ordinal).isoformat()

@@ -2,10 +2,12 @@
 
 Formats (JSON, version 1):
 
-* table property `orderlake.landing.state`: cluster, topic and its id, the next offset and the number of records
-  consumed of every Kafka partition, the gaps an operator accepted, and the writer that holds the table;
+* table property `orderlake.landing.state`: cluster, topic and its id; of every Kafka partition the next offset, the
+  number of records consumed (raw tables only) and the greatest event time; the gaps an operator accepted; the writer
+  that holds the table;
 * snapshot property `orderlake.landing.ranges`: `{"<partition>": [start, end, records]}` of what the snapshot landed,
-  end exclusive, records counting every message consumed in the range, good or bad.
+  end exclusive, records counting every message consumed in the range, good or bad;
+* snapshot property `orderlake.watermark`: the event time up to which the table is believed complete.
 
 The property is the truth; the ranges of the head's ancestors are merged into it on reading (never backwards), so that
 a foreign tool that loses the property does not make the lander begin again.
@@ -27,13 +29,20 @@ WATERMARK = "orderlake.watermark"
 WRITER = "orderlake.landing.writer"
 VERSION = 1
 
+#: How late an event may come within its partition without being called late.
+DISORDER_MICROSECONDS = 5_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of one Kafka partition: the offset to land next, and the records consumed so far."""
+    """Of one Kafka partition: the offset to land next, the records consumed so far, the greatest event time landed.
+
+    Event time is in microseconds since the epoch; None as long as no good message came.
+    """
 
     next: int
     records: int
+    event_time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +97,30 @@ class LandingState:
         progress = self.partitions.get(partition)
         return progress.next if progress else None
 
-    def advanced(self, ranges: Mapping[int, Range]) -> LandingState:
-        """Return the state after landing ranges; never backwards, and records never counted twice."""
+    def advanced(self, ranges: Mapping[int, Range], event_times: Mapping[int, int] | None = None) -> LandingState:
+        """Return the state after landing ranges; never backwards, and a range that is known is not counted again.
+
+        Args:
+            ranges: what was landed, by Kafka partition.
+            event_times: the greatest event time in it, in microseconds since the epoch, by Kafka partition.
+        """
         partitions = dict(self.partitions)
         for partition, span in ranges.items():
             known = partitions.get(partition, Progress(span.start, 0))
             if span.end > known.next:
-                partitions[partition] = Progress(span.end, known.records + span.records)
+                times = [t for t in (known.event_time, (event_times or {}).get(partition)) if t is not None]
+                partitions[partition] = Progress(span.end, known.records + span.records, max(times, default=None))
         return replace(self, partitions=partitions)
+
+    @property
+    def watermark(self) -> int | None:
+        """Event time up to which the topic is believed landed, in microseconds since the epoch.
+
+        Kafka keeps order only within a partition: so the least of the partitions' greatest event times, less the
+        disorder that is tolerated. A partition that falls silent holds it back.
+        """
+        times = [progress.event_time for progress in self.partitions.values() if progress.event_time is not None]
+        return min(times) - DISORDER_MICROSECONDS if times else None
 
     def to_property(self) -> str:
         """Return the value of the table property."""

@@ -10,6 +10,8 @@ from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
+from orderlake.lake.files import NULL_PARTITION
+
 
 def _live_files(table: Table, snapshot: Snapshot | None) -> Iterator[DataFile]:
     if snapshot is None:
@@ -21,12 +23,12 @@ def _live_files(table: Table, snapshot: Snapshot | None) -> Iterator[DataFile]:
 
 
 def _ordinal(file: DataFile) -> int:
-    ordinal: int = file.partition[0]
-    return ordinal
+    ordinal: int | None = file.partition[0]
+    return NULL_PARTITION if ordinal is None else ordinal
 
 
 def partition_rows(table: Table, snapshot: Snapshot | None) -> dict[int, int]:
-    """Return the number of live rows by partition ordinal."""
+    """Return the number of live rows by partition ordinal (NULL_PARTITION for rows without one)."""
     rows: dict[int, int] = defaultdict(int)
     for file in _live_files(table, snapshot):
         rows[_ordinal(file)] += file.record_count

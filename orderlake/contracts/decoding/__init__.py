@@ -12,6 +12,7 @@ import datetime as dt
 
 from orderlake.contracts.decoding.base import Decoder
 from orderlake.contracts.model import Contract
+from orderlake.times import day_start_microseconds
 
 
 def compile_decoder(contract: Contract, partitions_start: dt.date) -> Decoder:
@@ -21,8 +22,7 @@ def compile_decoder(contract: Contract, partitions_start: dt.date) -> Decoder:
         contract: the contract of a topic.
         partitions_start: the first UTC day of event time that is accepted.
     """
-    from orderlake.contracts.decoding.columnar import epoch_microseconds
     from orderlake.contracts.decoding.flat import FlatDecoder
 
     # A further dialect is a further class behind `Decoder`; `TopicOptions.dialect` chooses.
-    return FlatDecoder(contract, epoch_microseconds(partitions_start))
+    return FlatDecoder(contract, day_start_microseconds(partitions_start))

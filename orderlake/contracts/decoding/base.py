@@ -36,8 +36,6 @@ VIOLATION_CODES = {
     "event_time_out_of_range": "the event time is before the lake begins or more than a day after the Kafka timestamp",
 }
 
-MICROSECONDS_PER_DAY = 86_400_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -6,7 +6,6 @@ and which of its rows are proven. Rows that are not proven hold a placeholder an
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -186,8 +185,3 @@ def to_array(column: Column, values: Sequence[Any]) -> pa.Array:
     if pa.types.is_timestamp(target):
         return pa.array(values, pa.int64()).cast(target)
     return pa.array(values, target)
-
-
-def epoch_microseconds(day: dt.date) -> int:
-    """Return the start of a UTC day in microseconds since the epoch."""
-    return (day - dt.date(1970, 1, 1)).days * 86_400_000_000

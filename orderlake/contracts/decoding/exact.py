@@ -6,27 +6,21 @@ same parser as in tier 1 (msgspec), so the two tiers cannot disagree about synta
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from orderlake.contracts.decoding.base import MICROSECONDS_PER_DAY, Violation
+from orderlake.contracts.decoding.base import Violation
 from orderlake.contracts.decoding.rules import Broken, Step, compile_steps
 from orderlake.contracts.model import Column, Contract
+from orderlake.times import MICROSECONDS_PER_DAY, iso
 
 _PRIVATE = frozenset({"restricted", "confidential"})
 _SHOWN = 64
 #: What msgspec raises on input that is not what was asked for: besides its own errors, invalid UTF-8 in a text,
 #: nesting beyond Python's recursion limit, and TypeError for a message without value.
 PARSE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError)
-
-
-def iso(microseconds: int) -> str:
-    """Return microseconds since the epoch as a UTC date-time."""
-    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=microseconds)
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _examine(column: Column, steps: tuple[Step, ...], raw: bytes) -> tuple[Any, Violation | None]:

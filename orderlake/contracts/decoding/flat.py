@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from orderlake.contracts.decoding.base import MICROSECONDS_PER_DAY, Decoded, Violation
+from orderlake.contracts.decoding.base import Decoded, Violation
 from orderlake.contracts.decoding.columnar import compile_prover, json_type, to_array
 from orderlake.contracts.decoding.exact import PARSE_ERRORS, ExactDecoder
 from orderlake.contracts.model import Contract
+from orderlake.times import MICROSECONDS_PER_DAY
 
 _FAR_FUTURE = np.iinfo(np.int64).max - MICROSECONDS_PER_DAY
 

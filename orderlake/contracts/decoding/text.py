@@ -12,6 +12,8 @@ import datetime as dt
 import decimal
 import re
 
+from orderlake.times import EPOCH
+
 _MONTH_DAY = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
@@ -30,7 +32,6 @@ _DATETIME = re.compile(
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DECIMAL = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
@@ -58,7 +59,7 @@ def parse_datetime(text: str, *, zone_required: bool) -> int:
     if zone is None and zone_required:
         raise ValueError("has no zone; end it with Z or an offset like +01:00")
     moment = dt.datetime.fromisoformat(f"{day}T{clock}{zone or 'Z'}")
-    return (moment - _EPOCH) // _MICROSECOND + int(f"{fraction or '0':0<6}"[:6])
+    return (moment - EPOCH) // _MICROSECOND + int(f"{fraction or '0':0<6}"[:6])
 
 
 def parse_date(text: str) -> dt.date:

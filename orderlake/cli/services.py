@@ -1,0 +1,72 @@
+"""Commands for servers: up, down, logs."""
+
+from __future__ import annotations
+
+import click
+
+from orderlake.cli.app import App, pass_app
+
+
+@click.command()
+@click.argument("service", nargs=-1)
+@pass_app
+def up(app: App, service: tuple[str, ...]) -> None:
+    """Start the servers of the profile and wait until they answer.
+
+    Without SERVICE all of them. What runs already is left alone; servers outlive this command.
+    """
+    from infra.native.lifecycle import up as start
+    from orderlake.progress import shown
+
+    with shown():
+        started = start(app.settings, service)
+    if not started:
+        click.echo(f"nothing to start: Kafka is yours, at {app.settings.bootstrap_servers}")
+    for item, fresh in started:
+        click.echo(f"{item.title}: {'started' if fresh else 'already running'} at {item.address}")
+
+
+@click.command()
+@click.argument("service", nargs=-1)
+@pass_app
+def down(app: App, service: tuple[str, ...]) -> None:
+    """Stop the servers of the profile.
+
+    Without SERVICE all of them. Their data stays.
+    """
+    from infra.native.lifecycle import down as stop
+    from orderlake.progress import shown
+
+    with shown():
+        stopped = stop(app.settings, service)
+    for item, was_running in stopped:
+        click.echo(f"{item.title}: {'stopped' if was_running else 'was not running'}")
+
+
+@click.command()
+@click.argument("service")
+@click.option("-n", "--lines", default=50, show_default=True, help="Lines from the end.")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what is added, until interrupted.")
+@pass_app
+def logs(app: App, service: str, lines: int, follow: bool) -> None:
+    """Print the end of a server's log."""
+    import time
+
+    from infra.native.lifecycle import log_tail, select
+    from orderlake.errors import InputError
+
+    path = select(app.settings, [service])[0].log_file
+    if not path.is_file():
+        raise InputError(f"{service} has no log yet at {path}.", remedy=f"start it: orderlake up {service}")
+    click.echo(log_tail(path, lines))
+    if follow:
+        with path.open(errors="replace") as file:
+            file.seek(0, 2)
+            while True:
+                text = file.read()
+                if text:
+                    click.echo(text, nl=False)
+                time.sleep(0.3)
+
+
+COMMANDS = (up, down, logs)

@@ -1,0 +1,101 @@
+"""Replays a file of JSON lines into a topic, byte for byte: plain, gzip or zstandard."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+import zstandard
+
+from orderlake.errors import InputError
+from orderlake.progress import task
+from streaming.producers.delivery import Record
+
+_BROKEN = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+
+
+def _open(path: Path) -> IO[bytes]:
+    match path.suffix:
+        case ".gz":
+            return cast("IO[bytes]", gzip.open(path, "rb"))
+        case ".zst":
+            return cast("IO[bytes]", zstandard.open(path, "rb"))
+    return path.open("rb")
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file without their newline; empty lines are passed over."""
+    with _open(path) as file:
+        for line in file:
+            text = line.removesuffix(b"\n")
+            if text:
+                yield text
+
+
+def count_lines(path: Path) -> int:
+    """Read a file to its end and return the number of its lines, so that a damaged file is known before it is sent.
+
+    Raises:
+        InputError: the file is missing, or its compression is damaged or cut off.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}.", remedy="correct the path.")
+    counted = 0
+    try:
+        with task(f"Reading {path.name}"):
+            for _ in lines(path):
+                counted += 1
+    except _BROKEN as error:
+        raise InputError(
+            f"{path} is damaged or cut off after line {counted}: {error}. Nothing was sent.",
+            remedy="get the file again; `gzip -t` or `zstd -t` checks it.",
+        ) from error
+    if path.suffix == ".zst" and not _ends_complete(path):
+        raise InputError(
+            f"{path} is cut off after line {counted}. Nothing was sent.",
+            remedy="get the file again; `zstd -t` checks it.",
+        )
+    return counted
+
+
+def _ends_complete(path: Path) -> bool:
+    """Return whether the last zstandard frame ends: the streaming reader takes a file cut off for one that ends."""
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            while chunk:
+                decompressor.decompress(chunk)
+                chunk = decompressor.unused_data if decompressor.eof else b""
+                if decompressor.eof and chunk:
+                    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    return decompressor.eof
+
+
+def records(path: Path, key_field: str | None) -> Iterator[Record]:
+    """Yield the messages of a file.
+
+    Args:
+        path: the file.
+        key_field: the field of the JSON object that becomes the message's key; a line without it has no key.
+    """
+    if key_field is None:
+        for line in lines(path):
+            yield None, line
+        return
+    fields = [("key", msgspec.Raw, msgspec.field(default=msgspec.Raw()))]
+    decode = msgspec.json.Decoder(msgspec.defstruct("Keyed", fields, rename={"key": key_field})).decode
+    for line in lines(path):
+        yield _key(decode, line), line
+
+
+def _key(decode: object, line: bytes) -> bytes | None:
+    try:
+        raw = bytes(decode(line).key)  # type: ignore[operator]
+        value = msgspec.json.decode(raw) if raw else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return str(value).encode() if isinstance(value, str | int) else None
