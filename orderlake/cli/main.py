@@ -7,7 +7,7 @@ import sys
 import click
 
 from orderlake import __version__
-from orderlake.cli import contract, land, produce, quarantine, services
+from orderlake.cli import contract, land, produce, quarantine, services, sql
 from orderlake.cli.app import App
 from orderlake.errors import OrderlakeError
 
@@ -47,7 +47,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.meta["debug"] = debug
 
 
-for module in (services, produce, land, quarantine, contract):
+for module in (services, produce, land, quarantine, sql, contract):
     for command in module.COMMANDS:
         cli.add_command(command)
 

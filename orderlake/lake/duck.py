@@ -102,4 +102,4 @@ class DuckSession:
         try:
             return self.connection.execute(statement, dict(parameters) if parameters else None)
         except duckdb.Error as error:
-            raise QueryError(f"DuckDB refused the statement: {error}.".replace("\n\n", "\n")) from error
+            raise QueryError(f"DuckDB refused the statement: {error}".replace("\n\n", "\n")) from error

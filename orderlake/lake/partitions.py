@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -9,8 +10,10 @@ from pyiceberg.manifest import DataFile, ManifestContent
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.transforms import HourTransform
 
 from orderlake.lake.files import NULL_PARTITION
+from orderlake.times import day_of
 
 
 def _live_files(table: Table, snapshot: Snapshot | None) -> Iterator[DataFile]:
@@ -33,6 +36,16 @@ def partition_rows(table: Table, snapshot: Snapshot | None) -> dict[int, int]:
     for file in _live_files(table, snapshot):
         rows[_ordinal(file)] += file.record_count
     return dict(rows)
+
+
+def rows_by_day(table: Table, snapshot: Snapshot | None) -> dict[dt.date, int]:
+    """Return the live rows by UTC day of a table partitioned by day or hour; days without rows are left out."""
+    per_day = 24 if isinstance(table.spec().fields[0].transform, HourTransform) else 1
+    days: dict[dt.date, int] = defaultdict(int)
+    for ordinal, rows in partition_rows(table, snapshot).items():
+        if ordinal != NULL_PARTITION and rows:
+            days[day_of(ordinal // per_day)] += rows
+    return dict(days)
 
 
 def partition_files(table: Table, metadata: TableMetadata, ordinals: range) -> dict[str, DataFile]:

@@ -1,0 +1,105 @@
+"""Which days of which table are out of date, and why: told by state, not by what happened.
+
+A day of a raw table is described by its live row count (from manifests), a day of a model's table by the id of its
+last publication. A day is out of date for a table if any input's description differs from the one recorded when it
+was built, or if the model itself has changed. Compaction, expiry, a lost Dagster instance or a week without a daemon
+change nothing about that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orderlake.curation.ledger import Build, latest_builds
+from orderlake.curation.models import Model, is_raw
+from orderlake.lake.catalog import Lake
+from orderlake.lake.partitions import rows_by_day
+
+#: State of a raw day without rows; a day that never had any is not out of date.
+_NO_ROWS = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class StaleDay:
+    """One day of one table that is out of date."""
+
+    table: str
+    day: dt.date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is out of date.
+
+    Attributes:
+        stale: the days by table, tables in the order in which they must be built.
+        idle: days of each table that hold nothing and need nothing: building them is harmless.
+    """
+
+    stale: dict[str, list[StaleDay]]
+    idle: dict[str, set[dt.date]]
+
+
+def input_state(lake: Lake, name: str) -> dict[dt.date, str]:
+    """Return the present state of every day of an input."""
+    if not is_raw(name):
+        return {day: build.publish_id for day, build in latest_builds(lake, name).items()}
+    table = lake.find(name)
+    if table is None:
+        return {}
+    return {day: str(rows) for day, rows in rows_by_day(table, table.current_snapshot()).items()}
+
+
+def plan(lake: Lake, models: Sequence[Model]) -> Plan:
+    """Compare the state of the inputs with what the tables were built from.
+
+    Args:
+        lake: the lake.
+        models: the models to look at, each after those it reads.
+    """
+    states: dict[str, dict[dt.date, str]] = {}
+    stale: dict[str, list[StaleDay]] = {}
+    idle: dict[str, set[dt.date]] = {}
+    for model in models:
+        builds = latest_builds(lake, model.name)
+        for name in model.inputs:
+            if name not in states:
+                states[name] = input_state(lake, name)
+        # What will be rebuilt above is out of date here too, whatever its state is now.
+        coming = {day.day: name for name in model.inputs for day in stale.get(name, [])}
+        days = set(builds).union(coming, *(states[name] for name in model.inputs))
+        reasons = {day: _reason(model, day, builds.get(day), states, coming) for day in days}
+        stale[model.name] = [StaleDay(model.name, day, reason) for day in sorted(days) if (reason := reasons[day])]
+        idle[model.name] = _gaps(days)
+    return Plan(stale, idle)
+
+
+def _reason(
+    model: Model,
+    day: dt.date,
+    build: Build | None,
+    states: Mapping[str, Mapping[dt.date, str]],
+    coming: Mapping[dt.date, str],
+) -> str | None:
+    if day in coming:
+        return f"{coming[day]} is out of date"
+    now = {name: states[name].get(day, _NO_ROWS) for name in model.inputs}
+    if build is None:
+        return None if set(now.values()) == {_NO_ROWS} else "never built"
+    for name, state in now.items():
+        before = build.inputs.get(name, _NO_ROWS)
+        if state != before:
+            counted = f"{name} has {state} rows of the day, {before} when it was built"
+            return counted if is_raw(name) else f"{name} was published anew"
+    return "the model has changed" if build.code_version != model.code_version else None
+
+
+def _gaps(days: set[dt.date]) -> set[dt.date]:
+    """Return the days between the first and the last that are not among them."""
+    if not days:
+        return set()
+    first, last = min(days), max(days)
+    return {first + dt.timedelta(days=n) for n in range((last - first).days)} - days

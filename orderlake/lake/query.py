@@ -1,0 +1,98 @@
+"""Answers SQL over the lake: which tables a statement reads, pinned together, in a DuckDB session."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from orderlake.errors import InputError, QueryError
+from orderlake.lake.catalog import Lake
+from orderlake.lake.duck import DuckSession
+from orderlake.lake.pins import Pin, pin
+
+#: A moment, or the id of a snapshot.
+AsOf = dt.datetime | int
+
+
+def parse_as_of(text: str) -> AsOf:
+    """Return what `--as-of` means: a snapshot id, or a moment (UTC unless it says otherwise).
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text.isdigit():
+        return int(text)
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is neither a snapshot nor a time.",
+            allowed="a snapshot id, or an ISO date or date-time such as 2026-01-31 or 2026-01-31T10:30:00Z",
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def pin_tables(lake: Lake, names: Iterable[str], as_of: AsOf | None = None) -> list[Pin]:
+    """Pin tables together.
+
+    Args:
+        lake: the lake.
+        names: the tables.
+        as_of: a moment for all of them; or a snapshot of one of them, then the others are pinned at its time.
+
+    Raises:
+        InputError: a table does not exist, or none has that snapshot.
+    """
+    tables = [lake.load(name) for name in names]
+    if not isinstance(as_of, int):
+        return [pin(table, as_of) for table in tables]
+    owners = [table for table in tables if table.metadata.snapshot_by_id(as_of)]
+    if not owners:
+        listed = ", ".join(".".join(table.name()) for table in tables)
+        raise InputError(f"none of {listed or 'the tables'} has a snapshot {as_of}.", remedy="give a time instead.")
+    snapshot = owners[0].metadata.snapshot_by_id(as_of)
+    assert snapshot is not None  # noqa: S101 - it was just found
+    moment = dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, tz=dt.UTC)
+    return [pin(table, as_of if table is owners[0] else moment) for table in tables]
+
+
+def tables_read(statement: str, known: Iterable[str]) -> list[str]:
+    """Return the tables of the lake that a statement reads; all of them where it cannot be told."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    names = list(known)
+    try:
+        trees = sqlglot.parse(statement, dialect="duckdb")
+    except SqlglotError:
+        return names
+    if any(tree is None or isinstance(tree, exp.Command | exp.Show | exp.Describe | exp.Summarize) for tree in trees):
+        return names
+    read = {f"{table.db}.{table.name}".lower() for tree in trees if tree for table in tree.find_all(exp.Table)}
+    return [name for name in names if name in read]
+
+
+def run(
+    session: DuckSession, lake: Lake, statement: str, as_of: AsOf | None = None
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run one statement over freshly pinned tables.
+
+    Returns:
+        column names and rows; both empty for a statement without result.
+
+    Raises:
+        QueryError: DuckDB refused the statement.
+        InputError: a snapshot or table is not there.
+    """
+    session.attach(pin_tables(lake, tables_read(statement, lake.table_names()), as_of))
+    try:
+        result = session.execute(statement)
+    except QueryError as error:
+        if "does not exist" in error.fact:
+            names = lake.table_names() or "no table: nothing has been landed yet"
+            raise QueryError(error.fact, allowed=names) from error
+        raise
+    columns = [column[0] for column in result.description or []]
+    return columns, result.fetchall() if columns else []
