@@ -1,0 +1,1 @@
+"""Dagster assets: what exists, its checks, partitions, lineage and metadata. When and where is `orchestration`'s."""

@@ -1,0 +1,1 @@
+"""Orchestration: when, where and how strictly. Definitions, runs from the command line."""

@@ -16,7 +16,7 @@ LogFormat = Literal["console", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 #: Libraries whose INFO is noise in a pipeline's log; their warnings still count.
-_QUIET = ("pyiceberg", "sqlalchemy", "faker", "jgo", "urllib3", "httpx")
+_QUIET = ("alembic", "faker", "httpx", "jgo", "pyiceberg", "sqlalchemy", "urllib3")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

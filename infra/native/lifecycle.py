@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import psutil
 from infra.native.artifacts import fetch
 from infra.native.services import NotReadyError, Service, native_services
 from infra.native.supervision import Supervisor
+from infra.ports import require_free
 from orderlake.errors import InputError, ServiceError
 from orderlake.progress import task
 from orderlake.settings import Settings
@@ -90,7 +90,8 @@ def _start(settings: Settings, service: Service) -> bool:
         _end_leftover(service)
     elif info.pid:
         supervisor.stop(service.name)
-    _require_free_ports(service)
+    for purpose, port in service.ports.items():
+        require_free(port, f"{purpose} port of {service.title}", service.setting)
     with task(f"Starting {service.title}") as progress:
         service.prepare(artifacts)
         supervisor.ensure([service], {service.name: service.command(artifacts)})
@@ -171,28 +172,6 @@ def _not_started(service: Service, state: str) -> ServiceError:
         f"{log_tail(service.log_file, 15)}",
         remedy=f"the whole log: orderlake logs {service.name}",
     )
-
-
-def _require_free_ports(service: Service) -> None:
-    for purpose, port in service.ports.items():
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise ServiceError(
-                    f"the {purpose} port {port} of {service.title} is taken by {_holder(port)}.",
-                    remedy=[f"stop that process, or set {service.setting} to a free port."],
-                ) from error
-
-
-def _holder(port: int) -> str:
-    with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-                process = psutil.Process(connection.pid) if connection.pid else None
-                return f"process {process.pid} ({process.name()})" if process else "another process"
-    return "another process"
 
 
 def _leftovers(service: Service) -> list[psutil.Process]:

@@ -28,13 +28,20 @@ class App:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings; logging is set up with them."""
+        """The settings; logging is set up with them: a command that prints a result logs warnings only."""
         from orderlake.logging import configure_logging
         from orderlake.settings import load_settings
 
         settings = load_settings()
-        configure_logging(settings.log.level, settings.log.format)
+        level = "WARNING" if settings.log.level == "INFO" else settings.log.level
+        configure_logging(level, settings.log.format)
         return settings
+
+    def log_as_service(self) -> None:
+        """Log at the level of the settings: for commands that run until they are stopped."""
+        from orderlake.logging import configure_logging
+
+        configure_logging(self.settings.log.level, self.settings.log.format)
 
     @cached_property
     def registry(self) -> Registry:

@@ -32,6 +32,7 @@ def land(
     from streaming.lander.flush import flush_policy
     from streaming.lander.lander import Lander
 
+    app.log_as_service()
     policy = flush_policy(app.settings, flush)
     contracts = [app.registry.topic(name) for name in dict.fromkeys(topic or sorted(app.registry.topics))]
     with Display() as display:

@@ -7,7 +7,7 @@ import sys
 import click
 
 from orderlake import __version__
-from orderlake.cli import contract, land, produce, quarantine, services, sql
+from orderlake.cli import contract, demo, doctor, land, materialize, produce, quarantine, services, sql, status
 from orderlake.cli.app import App
 from orderlake.errors import OrderlakeError
 
@@ -47,7 +47,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.meta["debug"] = debug
 
 
-for module in (services, produce, land, quarantine, sql, contract):
+for module in (services, status, doctor, produce, land, quarantine, materialize, sql, contract, demo):
     for command in module.COMMANDS:
         cli.add_command(command)
 
@@ -65,6 +65,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)

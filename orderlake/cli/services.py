@@ -69,4 +69,16 @@ def logs(app: App, service: str, lines: int, follow: bool) -> None:
                 time.sleep(0.3)
 
 
-COMMANDS = (up, down, logs)
+@click.command()
+@pass_app
+def ui(app: App) -> None:
+    """Open the Dagster UI: webserver and daemon on this lake, until Ctrl-C."""
+    from infra.dagster_ui import run_ui
+    from orchestration.instance import prepare_instance
+
+    app.log_as_service()
+    home = prepare_instance(app.settings)
+    run_ui(app.settings, home, lambda address: click.echo(f"\nDagster UI: {address}  (Ctrl-C stops it)\n"))
+
+
+COMMANDS = (up, down, logs, ui)

@@ -64,7 +64,8 @@ def plan(lake: Lake, models: Sequence[Model]) -> Plan:
     stale: dict[str, list[StaleDay]] = {}
     idle: dict[str, set[dt.date]] = {}
     for model in models:
-        builds = latest_builds(lake, model.name)
+        # A table that is gone has no built days, whatever the ledger says.
+        builds = latest_builds(lake, model.name) if lake.find(model.name) else {}
         for name in model.inputs:
             if name not in states:
                 states[name] = input_state(lake, name)
