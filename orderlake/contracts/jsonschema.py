@@ -10,11 +10,11 @@ import difflib
 import functools
 import json
 import re
+from importlib.resources import files
 from typing import Any
 
 import jsonschema
 from jsonschema.exceptions import ValidationError, best_match
-from open_data_contract_standard.model import OpenDataContractStandard
 
 from orderlake.contracts.document import Document, Location
 from orderlake.contracts.problems import Findings
@@ -26,7 +26,8 @@ _CLOSED = {"unevaluatedProperties", "additionalProperties"}
 
 @functools.cache
 def _validator() -> Any:
-    schema = json.loads(OpenDataContractStandard.json_schema())  # type: ignore[no-untyped-call]
+    # Not by the package's own json_schema(): that one reads it in a way Python has deprecated.
+    schema = json.loads(files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8"))
     return jsonschema.validators.validator_for(schema)(schema)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,9 @@ def _open(path: Path) -> IO[bytes]:
         case ".gz":
             return cast("IO[bytes]", gzip.open(path, "rb"))
         case ".zst":
-            return cast("IO[bytes]", zstandard.open(path, "rb"))
+            # A file may be several frames (zstd appends so); its plain reader would end after the first.
+            frames = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
+            return io.BufferedReader(cast("io.RawIOBase", frames))
     return path.open("rb")
 
 
