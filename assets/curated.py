@@ -72,9 +72,9 @@ def curated_asset(model: Model, partitions: dg.PartitionsDefinition[str]) -> dg.
         try:
             if key not in context.selected_asset_keys:
                 chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
-                yield from _results(check_published(lake.open(), model, chosen, context.run_id), chosen)
+                yield from _results(check_published(lake.open(), model, chosen, context.run.run_id), chosen)
                 return
-            result = build(lake.open(), model, window_of(context), context.run_id)
+            result = build(lake.open(), model, window_of(context), context.run.run_id)
         except OrderlakeError as error:
             # The machinery failed, no check did. Only what passes by itself is worth another try.
             transient = isinstance(error, UnavailableError | CommitConflictError)

@@ -1,0 +1,152 @@
+"""Runs through Dagster: a range in one run, events per day, and a failed check that stops what depends on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from orchestration.materialize import Graph, Job, jobs_for, jobs_over
+from orderlake.curation.window import Window
+from orderlake.errors import InputError
+from orderlake.lake.catalog import Lake
+from orderlake.settings import Settings
+from tests.inprocess.conftest import DAY, RawOrders, order
+
+ORDERS, MART = "analytics.orders", "marts.daily_orders"
+WINDOW = Window(DAY, DAY + dt.timedelta(days=2))
+
+
+@pytest.fixture
+def graph(settings: Settings, lake: Lake, raw: RawOrders) -> Graph:
+    return Graph(settings, lake)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def materialized(instance: dg.DagsterInstance, *key: str) -> dict[str | None, dict[str, Any]]:
+    records = instance.fetch_materializations(dg.AssetKey(key), limit=100).records
+    return {
+        r.asset_materialization.partition: {k: v.value for k, v in r.asset_materialization.metadata.items()}
+        for r in records
+        if r.asset_materialization
+    }
+
+
+def test_a_range_of_days_is_one_run_with_an_event_a_day(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    raw.land([order(n, DAY + dt.timedelta(days=n % 3)) for n in range(30)])
+    outcome = graph.run(Job((ORDERS, MART), WINDOW), instance)
+    assert outcome.success, outcome.problem
+    assert len(outcome.checks) == 37
+    assert all(check.passed for check in outcome.checks)
+    assert len(instance.get_run_records()) == 1
+    events = materialized(instance, "analytics", "orders")
+    assert sorted(k for k in events if k) == ["2026-01-10", "2026-01-11", "2026-01-12"]
+    assert events["2026-01-11"]["dagster/partition_row_count"] == 10
+    assert events["2026-01-11"]["dagster/row_count"] == 30
+    assert events["2026-01-11"]["iceberg/snapshot_id"] == str(graph.lake.load(ORDERS).current_snapshot().snapshot_id)
+    assert set(materialized(instance, "marts", "daily_orders")) == set(events)
+
+
+def test_a_failed_blocking_check_leaves_its_result_no_materialization_and_nothing_downstream(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    raw.land([order(1), order(2, order_amount=Decimal("-1.00"))])
+    outcome = graph.run(Job((ORDERS, MART), WINDOW), instance)
+    assert not outcome.success
+    assert (
+        outcome.problem
+        == "2026-01-10..2026-01-12 of analytics.orders was not published: order_amount__range failed. The days keep what they had."
+    )
+    failed = [check for check in outcome.checks if not check.passed]
+    assert [(c.table, c.check, c.text) for c in failed] == [
+        (ORDERS, "order_amount__range", "1 on 2026-01-10, must be 0 expected")
+    ]
+    assert len(outcome.checks) == 19, "a result for every declared check, and none of the mart"
+    assert materialized(instance, "analytics", "orders") == {}
+    assert materialized(instance, "marts", "daily_orders") == {}
+    key = dg.AssetCheckKey(dg.AssetKey(["analytics", "orders"]), "order_amount__range")
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    assert record is not None
+    evaluation = record.event.dagster_event.asset_check_evaluation_data
+    assert evaluation.metadata["samples"].value == [order(2)["event_id"]]
+    assert evaluation.metadata["failed_days"].value == ["2026-01-10"]
+
+
+def test_a_broken_machine_is_no_failed_check(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import assets.curated as module
+    from orderlake.errors import CatalogError
+
+    monkeypatch.setattr(module, "build", lambda *_: (_ for _ in ()).throw(CatalogError("the catalog is away.")))
+    outcome = graph.run(Job((ORDERS,), WINDOW), instance)
+    assert not outcome.success
+    assert outcome.checks == []
+    assert outcome.problem == "the catalog is away."
+
+
+def test_checks_can_be_run_alone(graph: Graph, instance: dg.DagsterInstance, raw: RawOrders) -> None:
+    raw.land([order(n) for n in range(5)])
+    graph.run(Job((ORDERS,), Window(DAY, DAY)), instance)
+    key = dg.AssetCheckKey(dg.AssetKey(["analytics", "orders"]), "currency__pattern")
+    job = dg.define_asset_job("only_checks", selection=dg.AssetSelection.checks(key))
+    defs = dg.Definitions.merge(graph._defs, dg.Definitions(jobs=[job]))
+    result = defs.resolve_job_def("only_checks").execute_in_process(instance=instance)
+    assert [(e.check_name, e.passed) for e in result.get_asset_check_evaluations()] == [("currency__pattern", True)]
+    assert result.get_asset_materialization_events() == []
+
+
+def test_what_is_out_of_date_becomes_the_fewest_runs(
+    graph: Graph, raw: RawOrders, instance: dg.DagsterInstance
+) -> None:
+    raw.land([order(n, DAY + dt.timedelta(days=n % 3)) for n in range(30)])
+    models = graph.select([])
+    assert list(jobs_for(graph.stale(models), models)) == [Job((ORDERS, MART), WINDOW)]
+    graph.run(Job((ORDERS,), WINDOW), instance)
+    assert list(jobs_for(graph.stale(models), models)) == [Job((MART,), WINDOW)]
+    graph.run(Job((MART,), WINDOW), instance)
+    assert list(jobs_for(graph.stale(models), models)) == []
+
+
+def test_tables_are_selected_by_name_wildcard_and_downstream(graph: Graph) -> None:
+    names: Callable[[list[str]], list[str]] = lambda patterns: [model.name for model in graph.select(patterns)]  # noqa: E731
+    assert names([]) == [ORDERS, MART]
+    assert names(["marts.*"]) == [MART]
+    assert names(["analytics.orders+"]) == [ORDERS, MART]
+    with pytest.raises(InputError, match=r"names no table(.|\n)*analytics\.orders, marts\.daily_orders"):
+        names(["analytics.order"])
+
+
+def test_days_outside_the_partitions_are_refused(graph: Graph) -> None:
+    models = graph.select([])
+    start = graph.settings.partitions_start
+    with pytest.raises(InputError, match="2010-01-01"):
+        jobs_over(models, Window(dt.date(2009, 12, 31), dt.date(2009, 12, 31)), start)
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    with pytest.raises(InputError, match="do not all exist"):
+        jobs_over(models, Window(tomorrow, tomorrow), start)
+
+
+def test_a_recreated_table_is_made_anew_from_its_inputs(
+    graph: Graph, raw: RawOrders, instance: dg.DagsterInstance, rows_of: Callable[..., list[dict[str, Any]]]
+) -> None:
+    raw.land([order(n) for n in range(5)])
+    graph.run(Job((ORDERS,), Window(DAY, DAY)), instance)
+    before = rows_of(ORDERS, "event_id")
+    models = graph.select([ORDERS])
+    graph.recreate(models)
+    assert graph.lake.find(ORDERS) is None
+    (job,) = jobs_for(graph.stale(models), models)
+    assert graph.run(job, instance).success
+    assert rows_of(ORDERS, "event_id") == before
