@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,22 @@ from orderlake.lake.catalog import Lake
 from orderlake.settings import Settings, builtin_root
 
 TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=20, help="How often the lander is killed in the test of SIGKILL.")
+    parser.addoption(
+        "--seed", type=int, default=None, help="Seed of what is random in tests of faults; printed by them."
+    )
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of a test of faults; shown when the test fails."""
+    given = request.config.getoption("--seed")
+    chosen = given if given is not None else random.randrange(10**6)
+    print(f"seed {chosen}: run again with --seed {chosen}")
+    return chosen
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -83,7 +83,7 @@ def test_expired_snapshots_and_a_lost_dagster_instance_make_nothing_out_of_date(
 ) -> None:
     raw.land([order(n, DAYS[n % 4]) for n in range(8)])
     bring_up_to_date(lake, models)
-    for n in range(10):
+    for _ in range(10):
         commit(raw.table, lambda _: Change(keep_snapshots=2))
     shutil.rmtree(settings.dagster_home, ignore_errors=True)
     assert stale(lake, models) == {ORDERS: [], MART: []}
