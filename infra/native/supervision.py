@@ -44,6 +44,7 @@ class Supervisor:
     """
 
     def __init__(self, home: Path) -> None:
+        self._home = home
         self.folder = home / "run"
         self.config = self.folder / "supervisord.conf"
         # A unix socket's path has at most 107 bytes, and a lake may lie deep: so not below the lake.
@@ -89,7 +90,7 @@ class Supervisor:
             return
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self.config)],
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=60, cwd=self._home,
         )  # fmt: skip
         deadline = time.monotonic() + 15
         while not self.is_running():
@@ -139,9 +140,9 @@ class Supervisor:
     def _config_text(self, services: Sequence[Service], commands: Mapping[str, list[str]]) -> str:
         sections = [
             f"""[supervisord]
-pidfile = {self.folder / "supervisord.pid"}
-logfile = {self.folder / "supervisord.log"}
-childlogdir = {self.folder}
+pidfile = run/supervisord.pid
+logfile = run/supervisord.log
+childlogdir = run
 logfile_maxbytes = 1MB
 silent = true
 
@@ -157,11 +158,10 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
             service.log_file.parent.mkdir(parents=True, exist_ok=True)
             environment = ",".join(f'{name}="{value}"' for name, value in service.environment.items())
             command = shlex.join(commands[service.name])
-            # In supervisord's files % begins an expansion.
             sections.append(
                 f"""[program:{service.name}]
-command = {command.replace("%", "%%")}
-environment = {environment.replace("%", "%%")}
+command = {command}
+environment = {environment}
 directory = {service.folder}
 autostart = false
 autorestart = true
@@ -170,12 +170,14 @@ startretries = 3
 stopsignal = TERM
 stopwaitsecs = {service.stop_seconds}
 redirect_stderr = true
-stdout_logfile = {service.log_file}
+stdout_logfile = {service.log_file.relative_to(self._home)}
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 2
 """
             )
-        return "\n".join(sections)
+        # In supervisord's files % begins an expansion; nothing here wants one. Log files are expanded twice, so they
+        # are given relative to the lake, where supervisord runs.
+        return "\n".join(sections).replace("%", "%%")
 
 
 def _exists(pid: int) -> bool:

@@ -1,0 +1,137 @@
+"""Wrong input ends with one clear message, its own exit code and no traceback."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import TOPIC_FILE, Bench, Result, free_port
+
+
+def refused(result: Result, code: int, *says: str) -> None:
+    assert result.code == code, (result.code, result.out, result.err)
+    assert result.err.startswith("error: ") or result.err.startswith("Usage: "), result.err
+    assert result.err.count("error: ") <= 1, "one message"
+    assert "Traceback" not in result.err
+    for text in says:
+        assert text in result.err, result.err
+
+
+def test_broker_unreachable(bench: Bench) -> None:
+    nowhere = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "ORDERLAKE_KAFKA__TIMEOUT_SECONDS": "1"}
+    for words in (("land", "--until-caught-up"), ("produce", "orders"), ("land",)):
+        refused(bench.run(*words, **nowhere), 3, "no Kafka broker answers at 127.0.0.1", "remedy: ")
+
+
+def test_own_broker_not_started(bench: Bench) -> None:
+    environment = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": "", "ORDERLAKE_KAFKA__PORT": str(free_port()), "ORDERLAKE_KAFKA__TIMEOUT_SECONDS": "1"}
+    refused(bench.run("land", "--until-caught-up", **environment), 3, "remedy: start it: orderlake up kafka")
+
+
+def test_topic_missing(bench: Bench) -> None:
+    refused(bench.run("land", "--topic", bench.topic), 2, f"the topic '{bench.topic}' does not exist", "remedy: produce into it")
+
+
+def test_unknown_topic(bench: Bench) -> None:
+    result = bench.run("land", "--topic", "orders.create.v1")
+    refused(result, 2, "no contract describes the topic 'orders.create.v1'", "allowed: ", "did you mean 'orders.created.v1'?")
+
+
+def test_unknown_contract(bench: Bench) -> None:
+    refused(bench.run("contract", "show", "nothing"), 2, "no contract describes the topic or table 'nothing'", "allowed: ")
+
+
+def test_a_typing_mistake_inside_a_contract_property(bench: Bench, edit_contract: Callable[..., Path]) -> None:
+    edit_contract(TOPIC_FILE, ("physicalName: orders.created.v1", f"physicalName: {bench.topic}"), ("maxLength: 64", "maxLenght: 64"))
+    lint = bench.run("contract", "lint")
+    assert lint.code == 2
+    assert "orders.created.v1.yaml:" in lint.out
+    assert "did you mean 'maxLength'?" in lint.out
+    refused(bench.run("land"), 2, "orders.created.v1.yaml", "'maxLenght' is not a key the standard knows here")
+
+
+def test_corrupted_catalog(bench: Bench) -> None:
+    bench.settings.home.mkdir(parents=True, exist_ok=True)
+    (bench.settings.home / "catalog.db").write_bytes(b"this is no database" * 1000)
+    for words in (("sql", "select 1"), ("status",), ("materialize",), ("quarantine", "list")):
+        refused(bench.run(*words), 3, "the Iceberg catalog", "cannot be opened", "remedy: if the file is damaged, put back a copy")
+
+
+def test_unknown_setting(bench: Bench) -> None:
+    result = bench.run("contract", "list", ORDERLAKE_KAFKA__PROT="1")
+    refused(result, 2, "ORDERLAKE_KAFKA__PROT in the environment is not a setting", "did you mean ORDERLAKE_KAFKA__PORT?")
+
+
+def test_port_taken(bench: Bench) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        environment = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": "", "ORDERLAKE_KAFKA__PORT": str(port)}
+        refused(bench.run("up", **environment), 3, f"port {port}", "is taken by process", "set ORDERLAKE_KAFKA__PORT to a free port")
+        refused(bench.run("ui", ORDERLAKE_UI__PORT=str(port)), 3, f"port {port}", "set ORDERLAKE_UI__PORT")
+
+
+def test_missing_file(bench: Bench) -> None:
+    refused(bench.run("replay", "nowhere.jsonl", "--topic", bench.topic), 2, "there is no file nowhere.jsonl")
+
+
+def test_truncated_gzip(bench: Bench) -> None:
+    path = bench.folder / "orders.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"order_id": "1"}\n' * 10_000)[:-20])
+    refused(bench.run("replay", str(path), "--topic", bench.topic), 2, "is damaged or cut off", "Nothing was sent")
+
+
+def test_a_topic_without_contract_that_does_not_exist(bench: Bench) -> None:
+    (bench.folder / "x.jsonl").write_text("{}\n")
+    refused(bench.run("replay", "x.jsonl", "--topic", "nobody.knows"), 2, "neither exists nor has a contract")
+
+
+@pytest.mark.parametrize("statement", ["selec 1", "select * from raw.nowhere", "select 1 +"])
+def test_wrong_sql(bench: Bench, statement: str) -> None:
+    refused(bench.run("sql", statement), 2, "DuckDB refused the statement")
+
+
+def test_wrong_time_travel(bench: Bench) -> None:
+    refused(bench.run("sql", "select 1", "--as-of", "yesterday"), 2, "'yesterday' is neither a snapshot nor a time", "allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("materialize", "analytics.order"), "names no table that orderlake makes"),
+        (("materialize", "--partition", "soon"), "is no partition"),
+        (("materialize", "--partition", "2001-01-01"), "do not all exist"),
+        (("materialize", "--recreate"), "needs to be told which"),
+        (("land", "--flush", "often"), "is no age of a commit"),
+        (("quarantine", "show", "--reason", "ugly"), "'ugly' is not a violation code"),
+        (("up", "redis"), "'redis' is not a native service"),
+        (("logs", "kafka"), "is not a native service of this lake"),
+        (("produce", "orders", "--dirty", "2"), "2.0 is not in the range"),
+        (("nonsense",), "No such command 'nonsense'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_arguments(bench: Bench, words: tuple[str, ...], says: str) -> None:
+    result = bench.run(*words)
+    assert result.code == 2
+    assert says in result.err.replace("\n", " ")
+    assert "Traceback" not in result.err
+
+
+def test_every_command_has_help(bench: Bench) -> None:
+    from orderlake.cli.main import cli
+
+    def visit(command, path: tuple[str, ...]) -> None:
+        assert command.help, path
+        for parameter in command.params:
+            assert parameter.param_type_name != "option" or parameter.help, (path, parameter.name)
+        for name, child in getattr(command, "commands", {}).items():
+            visit(child, (*path, name))
+
+    visit(cli, ())
+    assert "Exit codes" in bench.ok("--help").out
