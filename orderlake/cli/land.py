@@ -48,9 +48,10 @@ def land(
         return
     for s in summaries:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(s.reasons.items(), key=lambda i: -i[1]))
+        speed = f" ({(s.rows + s.quarantined) / s.seconds:,.0f}/s)" if s.seconds else ""
         click.echo(
-            f"{s.topic}: {s.rows:,} rows landed, {s.quarantined:,} quarantined{f' ({reasons})' if reasons else ''}, "
-            f"{s.commits:,} commits, lag {s.lag:,}"
+            f"{s.topic}: {s.rows:,} rows landed{speed}, {s.quarantined:,} quarantined"
+            f"{f' ({reasons})' if reasons else ''}, {s.commits:,} commits, lag {s.lag:,}"
         )
 
 

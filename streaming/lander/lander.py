@@ -45,6 +45,9 @@ class TopicSummary:
     reasons: dict[str, int] = field(default_factory=dict)
     commits: int = 0
     lag: int = 0
+    #: From the first message consumed to the end, and the process's CPU time in it (of all topics together).
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
     def add(self, landed: Landed) -> None:
         """Add what a sink has committed."""
@@ -90,6 +93,8 @@ class Lander:
         self._observer = observer
         self._stop = threading.Event()
         self._ends: dict[str, Mapping[int, int]] = {}
+        #: Wall and CPU clock when the first message came.
+        self._began: tuple[float, float] | None = None
         self.summaries = {c.physical_name: TopicSummary(c.physical_name) for c in contracts}
 
     def stop(self) -> None:
@@ -167,6 +172,9 @@ class Lander:
                 summary = self.summaries[topic]
                 summary.add(landing.sink.landed)
                 summary.lag = lag(landing, connection)
+                if self._began:
+                    summary.seconds = time.monotonic() - self._began[0]
+                    summary.cpu_seconds = time.process_time() - self._began[1]
             connection.close()
 
     def _consume(self, connection: Connection, topics: Mapping[str, TopicLanding], writer: WriterThread) -> None:
@@ -174,6 +182,8 @@ class Lander:
         observed = told = time.monotonic()
         while not self._stop.is_set():
             messages = connection.consume(_CONSUME, _WAIT_SECONDS)
+            if messages and self._began is None:
+                self._began = time.monotonic(), time.process_time()
             if messages and only:
                 only.take(messages)
             elif messages:

@@ -22,31 +22,55 @@ def refused(result: Result, code: int, *says: str) -> None:
 
 
 def test_broker_unreachable(bench: Bench) -> None:
-    nowhere = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "ORDERLAKE_KAFKA__TIMEOUT_SECONDS": "1"}
+    nowhere = {
+        "ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+        "ORDERLAKE_KAFKA__TIMEOUT_SECONDS": "1",
+    }
     for words in (("land", "--until-caught-up"), ("produce", "orders"), ("land",)):
         refused(bench.run(*words, **nowhere), 3, "no Kafka broker answers at 127.0.0.1", "remedy: ")
 
 
 def test_own_broker_not_started(bench: Bench) -> None:
-    environment = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": "", "ORDERLAKE_KAFKA__PORT": str(free_port()), "ORDERLAKE_KAFKA__TIMEOUT_SECONDS": "1"}
+    environment = {
+        "ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": "",
+        "ORDERLAKE_KAFKA__PORT": str(free_port()),
+        "ORDERLAKE_KAFKA__TIMEOUT_SECONDS": "1",
+    }
     refused(bench.run("land", "--until-caught-up", **environment), 3, "remedy: start it: orderlake up kafka")
 
 
 def test_topic_missing(bench: Bench) -> None:
-    refused(bench.run("land", "--topic", bench.topic), 2, f"the topic '{bench.topic}' does not exist", "remedy: produce into it")
+    refused(
+        bench.run("land", "--topic", bench.topic),
+        2,
+        f"the topic '{bench.topic}' does not exist",
+        "remedy: produce into it",
+    )
 
 
 def test_unknown_topic(bench: Bench) -> None:
     result = bench.run("land", "--topic", "orders.create.v1")
-    refused(result, 2, "no contract describes the topic 'orders.create.v1'", "allowed: ", "did you mean 'orders.created.v1'?")
+    refused(
+        result,
+        2,
+        "no contract describes the topic 'orders.create.v1'",
+        "allowed: ",
+        "did you mean 'orders.created.v1'?",
+    )
 
 
 def test_unknown_contract(bench: Bench) -> None:
-    refused(bench.run("contract", "show", "nothing"), 2, "no contract describes the topic or table 'nothing'", "allowed: ")
+    refused(
+        bench.run("contract", "show", "nothing"), 2, "no contract describes the topic or table 'nothing'", "allowed: "
+    )
 
 
 def test_a_typing_mistake_inside_a_contract_property(bench: Bench, edit_contract: Callable[..., Path]) -> None:
-    edit_contract(TOPIC_FILE, ("physicalName: orders.created.v1", f"physicalName: {bench.topic}"), ("maxLength: 64", "maxLenght: 64"))
+    edit_contract(
+        TOPIC_FILE,
+        ("physicalName: orders.created.v1", f"physicalName: {bench.topic}"),
+        ("maxLength: 64", "maxLenght: 64"),
+    )
     lint = bench.run("contract", "lint")
     assert lint.code == 2
     assert "orders.created.v1.yaml:" in lint.out
@@ -58,12 +82,20 @@ def test_corrupted_catalog(bench: Bench) -> None:
     bench.settings.home.mkdir(parents=True, exist_ok=True)
     (bench.settings.home / "catalog.db").write_bytes(b"this is no database" * 1000)
     for words in (("sql", "select 1"), ("status",), ("materialize",), ("quarantine", "list")):
-        refused(bench.run(*words), 3, "the Iceberg catalog", "cannot be opened", "remedy: if the file is damaged, put back a copy")
+        refused(
+            bench.run(*words),
+            3,
+            "the Iceberg catalog",
+            "cannot be opened",
+            "remedy: if the file is damaged, put back a copy",
+        )
 
 
 def test_unknown_setting(bench: Bench) -> None:
     result = bench.run("contract", "list", ORDERLAKE_KAFKA__PROT="1")
-    refused(result, 2, "ORDERLAKE_KAFKA__PROT in the environment is not a setting", "did you mean ORDERLAKE_KAFKA__PORT?")
+    refused(
+        result, 2, "ORDERLAKE_KAFKA__PROT in the environment is not a setting", "did you mean ORDERLAKE_KAFKA__PORT?"
+    )
 
 
 def test_port_taken(bench: Bench) -> None:
@@ -72,7 +104,13 @@ def test_port_taken(bench: Bench) -> None:
         other.listen()
         port = other.getsockname()[1]
         environment = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": "", "ORDERLAKE_KAFKA__PORT": str(port)}
-        refused(bench.run("up", **environment), 3, f"port {port}", "is taken by process", "set ORDERLAKE_KAFKA__PORT to a free port")
+        refused(
+            bench.run("up", **environment),
+            3,
+            f"port {port}",
+            "is taken by process",
+            "set ORDERLAKE_KAFKA__PORT to a free port",
+        )
         refused(bench.run("ui", ORDERLAKE_UI__PORT=str(port)), 3, f"port {port}", "set ORDERLAKE_UI__PORT")
 
 
@@ -97,7 +135,12 @@ def test_wrong_sql(bench: Bench, statement: str) -> None:
 
 
 def test_wrong_time_travel(bench: Bench) -> None:
-    refused(bench.run("sql", "select 1", "--as-of", "yesterday"), 2, "'yesterday' is neither a snapshot nor a time", "allowed: ")
+    refused(
+        bench.run("sql", "select 1", "--as-of", "yesterday"),
+        2,
+        "'yesterday' is neither a snapshot nor a time",
+        "allowed: ",
+    )
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,9 @@ def query(bench: Bench, statement: str, *words: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(bench.ok("sql", statement, "--csv", *words).out)))
 
 
-def test_a_file_is_replayed_landed_and_materialized_to_the_numbers_added_up_by_hand(orders: Bench, december: Path) -> None:
+def test_a_file_is_replayed_landed_and_materialized_to_the_numbers_added_up_by_hand(
+    orders: Bench, december: Path
+) -> None:
     expected = by_hand(december)
     lines = len(december.read_bytes().splitlines())
     for times in (1, 2):
@@ -117,11 +119,24 @@ def test_a_late_event_rebuilds_its_day_and_nothing_else(orders: Bench, fill: Cal
     orders.ok("replay", "late.jsonl", "--topic", TOPIC)
     orders.ok("land", "--until-caught-up")
     plan = orders.ok("materialize", "--dry-run", "--json").json
-    assert [(p["table"], p["day"]) for p in plan] == [("analytics.orders", "2020-02-29"), ("marts.daily_orders", "2020-02-29")]
+    assert [(p["table"], p["day"]) for p in plan] == [
+        ("analytics.orders", "2020-02-29"),
+        ("marts.daily_orders", "2020-02-29"),
+    ]
     outcomes = orders.ok("materialize", "--json").json
-    assert [(o["tables"], o["partition"]) for o in outcomes[:1]] == [(["analytics.orders", "marts.daily_orders"], "2020-02-29")]
+    assert [(o["tables"], o["partition"]) for o in outcomes[:1]] == [
+        (["analytics.orders", "marts.daily_orders"], "2020-02-29")
+    ]
     assert query(orders, "select * from marts.daily_orders where day = '2020-02-29'") == [
-        {"day": "2020-02-29", "currency": "EUR", "orders": "1", "customers": "1", "amount": "7.00", "average": "7.0000", "largest": "7.00"}
+        {
+            "day": "2020-02-29",
+            "currency": "EUR",
+            "orders": "1",
+            "customers": "1",
+            "amount": "7.00",
+            "average": "7.0000",
+            "largest": "7.00",
+        }
     ]
 
 
@@ -129,7 +144,11 @@ def test_a_day_that_breaks_its_contract_is_not_published_and_the_command_says_so
     orders: Bench, fill: Callable[..., int], edit_contract: Callable[..., Path]
 ) -> None:
     """The topic's contract lets a negative amount pass; the table's does not."""
-    orders.paths.append(edit_contract(TOPIC_FILE, ("logicalTypeOptions: {exclusiveMinimum: 0}\n        required: true", "required: true")))
+    orders.paths.append(
+        edit_contract(
+            TOPIC_FILE, ("logicalTypeOptions: {exclusiveMinimum: 0}\n        required: true", "required: true")
+        )
+    )
     fill(orders, 300)
     orders.ok("land", "--until-caught-up")
     orders.ok("materialize")
@@ -184,7 +203,9 @@ def test_sql_speaks_csv_json_and_time_travel(orders: Bench, fill: Callable[..., 
     assert query(orders, count) == [{"n": "150"}]
     assert query(orders, count, "--as-of", moment) == [{"n": "100"}]
     assert query(orders, count, "--as-of", str(snapshot)) == [{"n": "100"}]
-    rows = orders.ok("sql", "--json", "select order_amount, event_time, _payload from raw.orders_created_v1 limit 1").out
+    rows = orders.ok(
+        "sql", "--json", "select order_amount, event_time, _payload from raw.orders_created_v1 limit 1"
+    ).out
     (row,) = json.loads(rows, parse_float=Decimal)
     assert isinstance(row["order_amount"], Decimal), "an exact number, no text"
     assert row["event_time"].endswith("Z")
@@ -242,7 +263,25 @@ def test_status_tells_offsets_lag_rows_and_checks(orders: Bench, fill: Callable[
 
 
 def test_produce_is_deterministic_and_reports_what_it_planted(orders: Bench) -> None:
-    words = ("produce", "orders", "--count", "500", "--seed", "7", "--start", "2026-01-01", "--days", "2", "--dirty", "0.1", "--duplicates", "0.1", "--late", "0.1", "--json")
+    words = (
+        "produce",
+        "orders",
+        "--count",
+        "500",
+        "--seed",
+        "7",
+        "--start",
+        "2026-01-01",
+        "--days",
+        "2",
+        "--dirty",
+        "0.1",
+        "--duplicates",
+        "0.1",
+        "--late",
+        "0.1",
+        "--json",
+    )
     first = orders.ok(*words).json
     assert first["confirmed"] == 500 + first["duplicates"]
     assert sum(first["dirty"].values()) > 20
@@ -283,7 +322,9 @@ def test_the_dagster_ui_comes_up_and_goes_down(orders: Bench) -> None:
             nodes = json.load(response)["data"]["assetNodes"]
         return {"/".join(node["assetKey"]["path"]) for node in nodes}
 
-    orders.wait_for(lambda: {"raw/orders_created_v1", "analytics/orders", "marts/daily_orders"} <= keys(), "the graph", 60)
+    orders.wait_for(
+        lambda: {"raw/orders_created_v1", "analytics/orders", "marts/daily_orders"} <= keys(), "the graph", 60
+    )
     ui.signal(signal.SIGINT)
     assert ui.wait(90).code == 0
 
