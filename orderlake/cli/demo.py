@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,11 +21,11 @@ if TYPE_CHECKING:
     from streaming.producers.orders import Planted
 
 _DIRTY, _DUPLICATES, _LATE = 0.02, 0.02, 0.03
-_NEXT = """Next:
+_NEXT = """Next{activate}:
   orderlake status                          servers, lag, tables, checks
   orderlake sql                             a SQL shell over raw, quarantine, analytics and marts
-  orderlake quarantine show --reason missing    the messages that broke the contract, and why
-  orderlake contract show orders.created.v1     what the topic promises
+  orderlake quarantine show                 the messages that broke the contract, and why
+  orderlake contract show analytics.orders  what a table promises
   orderlake ui                              the Dagster UI: the graph, its checks, backfills
   orderlake down                            stop the broker; the lake stays in {home}
 """
@@ -52,9 +55,14 @@ def demo(app: App, orders: int, days: int) -> None:
         with _step("Materialize"):
             outcomes = _materialize(app, Graph(app.settings, app.lake))
     _summarize(app, planted, summary, outcomes, days=days)
-    click.echo(_NEXT.format(home=app.settings.home))
+    click.echo(_NEXT.format(activate=_how_to_activate(), home=app.settings.home))
     if not all(outcome.success for outcome in outcomes):
         raise ChecksFailedError("not everything could be built.", remedy="orderlake ui shows the runs.")
+
+
+def _how_to_activate() -> str:
+    """Return what to do first where the shell does not find `orderlake`."""
+    return "" if shutil.which("orderlake") else f", after `source {os.path.relpath(sys.prefix)}/bin/activate`"
 
 
 @contextmanager
