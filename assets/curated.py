@@ -9,14 +9,21 @@ from typing import Any
 
 import dagster as dg
 
-from assets.metadata import CAP, asset_key, contract_metadata, owners, tags
+from assets.metadata import CAP, asset_key, contract_metadata, materialization_metadata, owners, tags
 from assets.partitions import window_of
 from orderlake.contracts.checks import CheckSpec, compile_checks
 from orderlake.curation.audit import Finding
-from orderlake.curation.build import BuildResult, build, check_published
+from orderlake.curation.build import check_published
 from orderlake.curation.models import Model
+from orderlake.curation.refresh import Refresh, rebuild, refresh
 from orderlake.errors import CommitConflictError, OrderlakeError, UnavailableError
 from resources.lake import LakeResource
+
+#: Tag of a run that builds of its days only those that are out of date: every run that was not asked for by a person.
+ONLY_STALE = "orderlake/only_stale"
+
+#: What passes by itself (a busy catalog, a faster writer) is tried again; `allow_retries` says what that is.
+_RETRIES = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 #: What an asset's function may yield.
 Event = dg.AssetCheckResult | dg.MaterializeResult[Any]
@@ -65,28 +72,39 @@ def curated_asset(model: Model, partitions: dg.PartitionsDefinition[str]) -> dg.
         check_specs=[check_spec(model, check) for check in checks.values()],
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=_RETRIES,
         can_subset=True,
         pool=f"{namespace}_{table}",
     )
     def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Event]:
+        opened = lake.open()
         try:
             if key not in context.selected_asset_keys:
                 chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
-                yield from _results(check_published(lake.open(), model, chosen, context.run.run_id), chosen)
+                yield from _results(check_published(opened, model, chosen, context.run.run_id), chosen)
                 return
-            result = build(lake.open(), model, window_of(context), context.run.run_id)
+            only_stale = ONLY_STALE in context.run.tags
+            done = (refresh if only_stale else rebuild)(opened, model, window_of(context), context.run.run_id)
         except OrderlakeError as error:
             # The machinery failed, no check did. Only what passes by itself is worth another try.
             transient = isinstance(error, UnavailableError | CommitConflictError)
             raise dg.Failure(str(error), allow_retries=transient) from error
-        yield from _results(result.findings, list(checks.values()))
-        if result.blocking:
-            raise dg.Failure(_refusal(result), allow_retries=False)
-        for day in result.window.days:
+        yield from _results(done.findings, list(checks.values()))
+        metadata = materialization_metadata(done)
+        if done.withheld:
+            # The step fails, so that Dagster would not report anything: the days that were published are reported here.
+            for day, rows in done.rows.items():
+                context.log_event(
+                    dg.AssetMaterialization(
+                        key, partition=day.isoformat(), metadata={**metadata, "dagster/partition_row_count": rows}
+                    )
+                )
+            raise dg.Failure(_refusal(model, done), allow_retries=False)
+        for day, rows in done.rows.items():
             context.add_asset_metadata(
-                {"dagster/partition_row_count": result.rows.get(day, 0)}, asset_key=key, partition_key=day.isoformat()
+                {"dagster/partition_row_count": rows}, asset_key=key, partition_key=day.isoformat()
             )
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(result))
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return run
 
@@ -125,20 +143,9 @@ def _verdict(check: CheckSpec, failed: Sequence[Finding]) -> str:
     return f"{worst.value:g} on {worst.day}, {check.threshold} expected{more}"
 
 
-def _refusal(result: BuildResult) -> str:
-    names = sorted({finding.check.name for finding in result.blocking})
-    return (
-        f"{result.window} of {result.model.name} was not published: {', '.join(names[:CAP])} failed. "
-        "The days keep what they had."
-    )
-
-
-def _metadata(result: BuildResult) -> dict[str, Any]:
-    inputs = {f"input/{name}": str(snapshot) for name, snapshot in result.inputs.items()}
-    return {
-        "dagster/row_count": sum(result.rows.values()),
-        "window": str(result.window),
-        "iceberg/snapshot_id": str(result.snapshot_id),
-        "publish_id": result.publish_id,
-        **inputs,
-    }
+def _refusal(model: Model, done: Refresh) -> str:
+    days = sorted(done.withheld)
+    names = sorted({name for failed in done.withheld.values() for name in failed})
+    listed = ", ".join(map(str, days[:CAP])) + (f" and {len(days) - CAP} more" if len(days) > CAP else "")
+    others = f"; {len(done.rows)} other days were published" if done.rows else ""
+    return f"not published of {model.name}: {listed}, where {', '.join(names[:CAP])} failed. Old rows stay{others}."

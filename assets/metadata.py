@@ -10,6 +10,8 @@ import dagster as dg
 
 from orderlake.contracts.columns import raw_columns
 from orderlake.contracts.model import Column, Contract
+from orderlake.curation.refresh import Refresh
+from orderlake.times import iso
 
 #: Lists in metadata are cut to this length, so that the UI stays quick.
 CAP = 20
@@ -69,3 +71,25 @@ def contract_metadata(contract: Contract, table: str) -> dict[str, Any]:
         "contract": dg.MetadataValue.text(f"{contract.id} version {contract.version}"),
         "grain": contract.grain,
     }
+
+
+def materialization_metadata(done: Refresh) -> dict[str, Any]:
+    """Return what a run tells about the days it made, beyond the static metadata: rows, window, snapshots, offsets."""
+    metadata: dict[str, Any] = {
+        "dagster/row_count": sum(done.rows.values()),
+        "window": str(done.window),
+        "days_built": sum(len(built.published) for built in done.builds),
+        "days_unchanged": len(done.unchanged),
+    }
+    for built in done.builds[-1:]:
+        metadata["publish_id"] = built.publish_id
+        if built.snapshot_id is not None:
+            metadata["iceberg/snapshot_id"] = str(built.snapshot_id)
+        if built.data_time is not None:
+            metadata["data_time"] = iso(built.data_time)
+        metadata |= {f"input/{name}": str(snapshot) for name, snapshot in built.inputs.items()}
+        metadata |= {
+            f"offsets/{name}": ", ".join(f"{partition}:{offset}" for partition, offset in offsets.items())
+            for name, offsets in built.offsets.items()
+        }
+    return metadata

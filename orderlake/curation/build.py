@@ -2,10 +2,10 @@
 
 Safety:
 1. The data files are written and closed before anything is checked; no reader can see them.
-2. The blocking checks of the contract run over exactly those files. If one fails, nothing is published; the files stay
-   for inspection until orphan removal.
-3. All days are published by one overwrite snapshot that takes out their old files: a reader sees the old days or the
-   new ones, never a mixture. It is fenced on those old files, so of two runs over the same days one is refused.
+2. The blocking checks of the contract run over exactly those files. A day that fails one is withheld: it keeps its old
+   rows, and its files stay for inspection until orphan removal. The other days do not suffer for it.
+3. All other days are published by one overwrite snapshot that takes out their old files: a reader sees the old days or
+   the new ones, never a mixture. It is fenced on those old files, so of two runs over the same days one is refused.
 4. What was built from what is recorded last. A crash before that makes the days look out of date and be built again,
    with the same rows.
 """
@@ -15,9 +15,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 
@@ -28,16 +29,19 @@ from orderlake.curation.audit import Audit, Finding
 from orderlake.curation.ledger import Build, CheckResult, record_builds, record_check_results
 from orderlake.curation.models import Model, is_raw
 from orderlake.curation.staging import Staged, stage
-from orderlake.curation.staleness import input_state
+from orderlake.curation.staleness import input_state, raw_state
 from orderlake.curation.window import Window
-from orderlake.errors import FencedError, ModelError
+from orderlake.errors import CommitConflictError, ModelError
 from orderlake.lake.catalog import Lake
 from orderlake.lake.commit import Change, commit
+from orderlake.lake.data_time import data_time_summary, reached
 from orderlake.lake.duck import DuckSession
 from orderlake.lake.evolution import differences, evolve
+from orderlake.lake.landing_state import read_state
 from orderlake.lake.landing_tables import CONTRACT_PROPERTY
-from orderlake.lake.partitions import partition_files, rows_by_day
+from orderlake.lake.partitions import ordinal_of, partition_files, rows_by_day
 from orderlake.lake.pins import Pin, pin
+from orderlake.times import day_ordinal, day_start_microseconds
 
 logger = logging.getLogger(__name__)
 
@@ -49,23 +53,30 @@ class BuildResult:
     """What one build did.
 
     Attributes:
+        rows: rows of every day that was published.
         findings: every check on every day.
-        snapshot_id: the snapshot that published it; None if a blocking check failed.
+        withheld: the days that were not published, with the blocking checks they failed.
+        snapshot_id: the snapshot that published the others; None if there are none.
         inputs: the snapshot of every input that was read.
+        offsets: the Kafka offsets that every raw input had reached, `{table: {partition: next offset}}`.
+        data_time: the event time that the published days reach, in microseconds since the epoch.
     """
 
     model: Model
     window: Window
+    publish_id: str
     rows: dict[dt.date, int]
     findings: list[Finding]
+    withheld: dict[dt.date, list[str]]
     snapshot_id: int | None
-    publish_id: str
     inputs: dict[str, int | None]
+    offsets: dict[str, dict[int, int]]
+    data_time: int | None
 
     @property
-    def blocking(self) -> list[Finding]:
-        """The findings that kept the build from being published."""
-        return [finding for finding in self.findings if not finding.passed and finding.check.blocking]
+    def published(self) -> list[dt.date]:
+        """The days that were published."""
+        return [day for day in self.window.days if day not in self.withheld]
 
 
 def open_table(lake: Lake, contract: Contract) -> Table:
@@ -101,12 +112,15 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
 
     Raises:
         ModelError: the model or a rule cannot be run.
-        FencedError: another run published the same days meanwhile; nothing was published.
+        CommitConflictError: another run published some of the days meanwhile; nothing was published.
     """
     table = open_table(lake, model.contract)
     live = partition_files(table, table.metadata, window.ordinals)
+    # State before pin: what is published between the two is then built from but not recorded, a harmless rebuild. The
+    # other way round it would be recorded but not built from, and never missed. A raw table's state is the pin's own.
+    states = {name: input_state(lake, name, window) for name in model.inputs if not is_raw(name)}
     pins = {name: pin(lake.load(name)) for name in model.inputs}
-    states = {name: _pinned_state(lake, pins[name]) for name in model.inputs}
+    states |= {name: raw_state(p.table, p.snapshot, window) for name, p in pins.items() if is_raw(name)}
     checks = compile_checks(model.contract)
     with DuckSession() as session:
         session.attach(pins.values())
@@ -116,49 +130,71 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
         days = [day for day in window.days if day in present] or [window.first]
         differing = _schema_differences(table, model.contract)
         findings = Audit(session, model.contract, _AUDITED, differing).evaluate(checks, days)
-    inputs = {name: found.snapshot_id for name, found in pins.items()}
-    result = BuildResult(model, window, staged.rows, findings, None, uuid.uuid4().hex, inputs)
-    if result.blocking:
-        _record_findings(lake, result, run_id)
-        return result
-    files = {file.file_path for file in live.values()}
+    withheld = _withheld(findings)
+    result = BuildResult(
+        model=model,
+        window=window,
+        publish_id=uuid.uuid4().hex,
+        rows={day: rows for day, rows in staged.rows.items() if day not in withheld},
+        findings=findings,
+        withheld=withheld,
+        snapshot_id=None,
+        inputs={name: found.snapshot_id for name, found in pins.items()},
+        offsets={name: _offsets(found) for name, found in pins.items() if is_raw(name)},
+        data_time=reached(pins.values(), day_start_microseconds(window.last + dt.timedelta(days=1))),
+    )
+    if result.published:
+        result = replace(result, snapshot_id=_publish(table, result, staged, live, run_id))
+    record_check_results(lake, _results(model.name, findings, result.snapshot_id, run_id, withheld))
+    if result.published:
+        record_builds(lake, _builds(result, states, run_id))
+    fields = {"table": model.name, "window": str(window), "rows": sum(result.rows.values()), "withheld": len(withheld)}
+    logger.info("published" if result.published else "nothing was published", extra={"fields": fields})
+    return result
+
+
+def _withheld(findings: Sequence[Finding]) -> dict[dt.date, list[str]]:
+    withheld: dict[dt.date, list[str]] = {}
+    for finding in findings:
+        if not finding.passed and finding.check.blocking:
+            withheld.setdefault(finding.day, []).append(finding.check.name)
+    return withheld
+
+
+def _publish(table: Table, result: BuildResult, staged: Staged, live: Mapping[str, DataFile], run_id: str) -> int:
+    """Make the days that passed visible in one snapshot; return it."""
+    days = {day_ordinal(day) for day in result.published}
+    files = {path for path, file in live.items() if ordinal_of(file) in days}
 
     def plan(metadata: TableMetadata) -> Change:
-        now = partition_files(table, metadata, window.ordinals)
+        now = partition_files(table, metadata, days)
         if now.keys() != files:
-            raise FencedError(
-                f"another run published {window} of {model.name} meanwhile. Nothing was published.",
-                remedy="see whether the days are out of date now: orderlake materialize builds those that are.",
+            raise CommitConflictError(
+                f"another run published days of {result.window} of {result.model.name} meanwhile; this one did not.",
+                remedy="see whether the days are out of date now: orderlake stale. orderlake materialize builds those.",
             )
-        return Change(append=staged.files, delete=list(now.values()), summary=_summary(result, run_id))
+        return Change(
+            append=[file for file in staged.files if ordinal_of(file) in days],
+            delete=list(now.values()),
+            summary=_summary(metadata, result, run_id),
+        )
 
-    snapshot_id = commit(table, plan)
-    published = BuildResult(model, window, staged.rows, findings, snapshot_id, result.publish_id, inputs)
-    _record_findings(lake, published, run_id)
-    record_builds(lake, _builds(published, states, run_id))
-    fields = {"table": model.name, "window": str(window), "rows": sum(staged.rows.values())}
-    logger.info("published", extra={"fields": fields})
-    return published
+    return commit(table, plan)
 
 
-def check_published(lake: Lake, model: Model, checks: Sequence[CheckSpec], run_id: str) -> list[Finding]:
-    """Evaluate checks over all published days of a table, and record the results."""
+def check_published(
+    lake: Lake, model: Model, checks: Sequence[CheckSpec], run_id: str, days: Sequence[dt.date] | None = None
+) -> list[Finding]:
+    """Evaluate checks over published days of a table (without `days` over all), and record the results."""
     table = lake.load(model.name)
     pinned = pin(table)
-    days = rows_by_day(table, pinned.snapshot)
+    days = days or list(rows_by_day(table, pinned.snapshot))
     with DuckSession() as session:
         session.attach([pinned, *(pin(lake.load(name)) for name in model.inputs)])
         differing = _schema_differences(table, model.contract)
         findings = Audit(session, model.contract, model.name, differing).evaluate(checks, days)
     record_check_results(lake, _results(model.name, findings, pinned.snapshot_id, run_id))
     return findings
-
-
-def _pinned_state(lake: Lake, pinned: Pin) -> Mapping[dt.date, str]:
-    """Return the state of an input's days as the build sees them: of raw at the pinned snapshot, not a later one."""
-    if is_raw(pinned.name):
-        return {day: str(rows) for day, rows in rows_by_day(pinned.table, pinned.snapshot).items()}
-    return input_state(lake, pinned.name)
 
 
 def _attach_staged(session: DuckSession, table: Table, staged: Staged) -> None:
@@ -173,8 +209,14 @@ def _schema_differences(table: Table, contract: Contract) -> list[str]:
     return [difference.text for difference in differences(table.schema(), contract.columns)]
 
 
-def _summary(result: BuildResult, run_id: str) -> dict[str, str]:
+def _offsets(pinned: Pin) -> dict[int, int]:
+    state = read_state(pinned.table.metadata)
+    return {partition: progress.next for partition, progress in sorted(state.partitions.items())}
+
+
+def _summary(metadata: TableMetadata, result: BuildResult, run_id: str) -> dict[str, str]:
     return {
+        **data_time_summary(metadata, result.data_time),
         "orderlake.run_id": run_id,
         "orderlake.publish_id": result.publish_id,
         "orderlake.window": str(result.window),
@@ -187,7 +229,7 @@ def _builds(result: BuildResult, states: Mapping[str, Mapping[dt.date, str]], ru
     """Return a ledger entry for every day that holds something, in the table or in an input."""
     now = dt.datetime.now(dt.UTC)
     built = []
-    for day in result.window.days:
+    for day in result.published:
         inputs = {name: state[day] for name, state in states.items() if day in state}
         if inputs or day in result.rows:
             built.append(
@@ -199,16 +241,18 @@ def _builds(result: BuildResult, states: Mapping[str, Mapping[dt.date, str]], ru
     return built
 
 
-def _record_findings(lake: Lake, result: BuildResult, run_id: str) -> None:
-    record_check_results(lake, _results(result.model.name, result.findings, result.snapshot_id, run_id))
-
-
-def _results(table: str, findings: Sequence[Finding], snapshot_id: int | None, run_id: str) -> list[CheckResult]:
+def _results(
+    table: str,
+    findings: Sequence[Finding],
+    snapshot_id: int | None,
+    run_id: str,
+    withheld: Container[dt.date] = (),
+) -> list[CheckResult]:
     now = dt.datetime.now(dt.UTC)
     return [
         CheckResult(
             table, f.day, f.check.name, f.passed, f.check.severity, f.value, str(f.check.threshold), f.rows, run_id,
-            now, snapshot_id, f.samples,
+            now, None if f.day in withheld else snapshot_id, f.samples,
         )
         for f in findings
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from orderlake.contracts.arrow import arrow_schema
 from orderlake.contracts.iceberg import iceberg_schema
 from orderlake.contracts.model import Column
 from orderlake.contracts.types import BOOLEAN, LONG, STRING, TIMESTAMPTZ, ListOf, Scalar, Struct
+from orderlake.curation.window import Window
 from orderlake.lake.catalog import Lake
 from orderlake.lake.commit import Change, commit
 from orderlake.lake.duck import DuckSession
@@ -135,11 +136,12 @@ def record_check_results(lake: Lake, results: Iterable[CheckResult]) -> None:
     _append(lake, CHECK_RESULTS, _CHECK_COLUMNS, rows)
 
 
-def latest_builds(lake: Lake, table: str) -> dict[dt.date, Build]:
-    """Return the newest build of every day of a table."""
+def latest_builds(lake: Lake, table: str, window: Window | None = None) -> dict[dt.date, Build]:
+    """Return the newest build of every day of a table, or of the days of a window."""
     ledger = lake.find(BUILDS)
     if ledger is None:
         return {}
+    days = window or Window(dt.date.min, dt.date.max)
     with DuckSession() as session:
         session.attach([pin(ledger)])
         rows = session.execute(
@@ -148,10 +150,10 @@ def latest_builds(lake: Lake, table: str) -> dict[dt.date, Build]:
                 table_name, cast(partition_key as date), publish_id, snapshot_id, rows, built_at, run_id,
                 code_version, inputs
             from {BUILDS}
-            where table_name = $table
+            where table_name = $table and partition_key between $first and $last
             qualify row_number() over (partition by partition_key order by built_at desc) = 1
             """,
-            {"table": table},
+            {"table": table, "first": str(days.first), "last": str(days.last)},
         ).fetchall()
     return {
         day: Build(name, day, publish, snapshot, count, at, run, code, {i["table_name"]: i["state"] for i in inputs})

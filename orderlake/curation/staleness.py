@@ -12,8 +12,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
 from orderlake.curation.ledger import Build, latest_builds
 from orderlake.curation.models import Model, is_raw
+from orderlake.curation.window import Window
 from orderlake.lake.catalog import Lake
 from orderlake.lake.partitions import rows_by_day
 
@@ -43,32 +47,36 @@ class Plan:
     idle: dict[str, set[dt.date]]
 
 
-def input_state(lake: Lake, name: str) -> dict[dt.date, str]:
-    """Return the present state of every day of an input."""
+def input_state(lake: Lake, name: str, window: Window | None = None) -> dict[dt.date, str]:
+    """Return the present state of every day of an input, or of the days of a window."""
     if not is_raw(name):
-        return {day: build.publish_id for day, build in latest_builds(lake, name).items()}
+        return {day: build.publish_id for day, build in latest_builds(lake, name, window).items()}
     table = lake.find(name)
-    if table is None:
-        return {}
-    return {day: str(rows) for day, rows in rows_by_day(table, table.current_snapshot()).items()}
+    return raw_state(table, table.current_snapshot(), window) if table else {}
 
 
-def plan(lake: Lake, models: Sequence[Model]) -> Plan:
+def raw_state(table: Table, snapshot: Snapshot | None, window: Window | None = None) -> dict[dt.date, str]:
+    """Return the state of the days of a raw table at a snapshot."""
+    return {day: str(rows) for day, rows in rows_by_day(table, snapshot, window.days if window else None).items()}
+
+
+def plan(lake: Lake, models: Sequence[Model], window: Window | None = None) -> Plan:
     """Compare the state of the inputs with what the tables were built from.
 
     Args:
         lake: the lake.
         models: the models to look at, each after those it reads.
+        window: look at these days only.
     """
     states: dict[str, dict[dt.date, str]] = {}
     stale: dict[str, list[StaleDay]] = {}
     idle: dict[str, set[dt.date]] = {}
     for model in models:
         # A table that is gone has no built days, whatever the ledger says.
-        builds = latest_builds(lake, model.name) if lake.find(model.name) else {}
+        builds = latest_builds(lake, model.name, window) if lake.find(model.name) else {}
         for name in model.inputs:
             if name not in states:
-                states[name] = input_state(lake, name)
+                states[name] = input_state(lake, name, window)
         # What will be rebuilt above is out of date here too, whatever its state is now.
         coming = {day.day: name for name in model.inputs for day in stale.get(name, [])}
         days = set(builds).union(coming, *(states[name] for name in model.inputs))

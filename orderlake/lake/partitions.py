@@ -1,57 +1,117 @@
-"""What is live in each partition of a table, told by its manifests alone: no data file is read."""
+"""What is live in each partition of a table, and what has changed, told by manifests alone: no data file is read.
+
+A manifest list says for every manifest which partitions it spans and with which commit (sequence number) it came, so
+questions about few days or about the newest commits read few manifests, however long the table's history is.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from pyiceberg.manifest import DataFile, ManifestContent
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import HourTransform
 
 from orderlake.lake.files import NULL_PARTITION
-from orderlake.times import day_of
+from orderlake.times import day_of, day_ordinal
 
 
-def _live_files(table: Table, snapshot: Snapshot | None) -> Iterator[DataFile]:
-    if snapshot is None:
-        return
-    for manifest in snapshot.manifests(table.io):
-        if manifest.content == ManifestContent.DATA:
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                yield entry.data_file
-
-
-def _ordinal(file: DataFile) -> int:
+def ordinal_of(file: DataFile) -> int:
+    """Return the partition of a data file: its day (or hour) since the epoch, NULL_PARTITION where it has none."""
     ordinal: int | None = file.partition[0]
     return NULL_PARTITION if ordinal is None else ordinal
 
 
-def partition_rows(table: Table, snapshot: Snapshot | None) -> dict[int, int]:
-    """Return the number of live rows by partition ordinal (NULL_PARTITION for rows without one)."""
+def _spans(manifest: ManifestFile, ordinals: Collection[int]) -> bool:
+    """Return whether a manifest may hold files of one of the partitions; bounds are 4-byte integers (Iceberg spec)."""
+    if not ordinals:
+        return False
+    summary = manifest.partitions[0] if manifest.partitions else None
+    if summary is None or summary.contains_null or not summary.lower_bound or not summary.upper_bound:
+        return True
+    (low,), (high,) = struct.unpack("<i", summary.lower_bound), struct.unpack("<i", summary.upper_bound)
+    return any(low <= ordinal <= high for ordinal in ordinals)
+
+
+def _live_files(table: Table, snapshot: Snapshot | None, ordinals: Collection[int] | None = None) -> Iterator[DataFile]:
+    for manifest in snapshot.manifests(table.io) if snapshot else ():
+        if manifest.content == ManifestContent.DATA and (ordinals is None or _spans(manifest, ordinals)):
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                if ordinals is None or ordinal_of(entry.data_file) in ordinals:
+                    yield entry.data_file
+
+
+def partition_rows(table: Table, snapshot: Snapshot | None, ordinals: Collection[int] | None = None) -> dict[int, int]:
+    """Return the number of live rows by partition ordinal (NULL_PARTITION for rows without one).
+
+    Args:
+        table: the table.
+        snapshot: at which snapshot.
+        ordinals: of these partitions only.
+    """
     rows: dict[int, int] = defaultdict(int)
-    for file in _live_files(table, snapshot):
-        rows[_ordinal(file)] += file.record_count
+    for file in _live_files(table, snapshot, ordinals):
+        rows[ordinal_of(file)] += file.record_count
     return dict(rows)
 
 
-def rows_by_day(table: Table, snapshot: Snapshot | None) -> dict[dt.date, int]:
-    """Return the live rows by UTC day of a table partitioned by day or hour; days without rows are left out."""
-    per_day = 24 if isinstance(table.spec().fields[0].transform, HourTransform) else 1
-    days: dict[dt.date, int] = defaultdict(int)
-    for ordinal, rows in partition_rows(table, snapshot).items():
+def _per_day(table: Table) -> int:
+    return 24 if isinstance(table.spec().fields[0].transform, HourTransform) else 1
+
+
+def rows_by_day(table: Table, snapshot: Snapshot | None, days: Collection[dt.date] | None = None) -> dict[dt.date, int]:
+    """Return the live rows by UTC day of a table partitioned by day or hour; days without rows are left out.
+
+    Args:
+        table: the table.
+        snapshot: at which snapshot.
+        days: of these days only.
+    """
+    per_day = _per_day(table)
+    ordinals = None if days is None else {day_ordinal(day) * per_day + n for day in days for n in range(per_day)}
+    found: dict[dt.date, int] = defaultdict(int)
+    for ordinal, rows in partition_rows(table, snapshot, ordinals).items():
         if ordinal != NULL_PARTITION and rows:
-            days[day_of(ordinal // per_day)] += rows
-    return dict(days)
+            found[day_of(ordinal // per_day)] += rows
+    return dict(found)
 
 
-def partition_files(table: Table, metadata: TableMetadata, ordinals: range) -> dict[str, DataFile]:
+def partition_files(table: Table, metadata: TableMetadata, ordinals: Collection[int]) -> dict[str, DataFile]:
     """Return the live data files of the partitions in `ordinals` at the metadata's current snapshot, by location."""
-    files = _live_files(table, metadata.current_snapshot())
-    return {file.file_path: file for file in files if _ordinal(file) in ordinals}
+    return {file.file_path: file for file in _live_files(table, metadata.current_snapshot(), ordinals)}
+
+
+def days_changed(table: Table, since: int) -> set[dt.date]:
+    """Return the days whose rows have become more or fewer after a commit.
+
+    What was rewritten without a change of the row count (a compaction) does not count. Rows that were taken out are
+    told as long as the manifest that says so has not been merged away.
+
+    Args:
+        table: the table, partitioned by day or hour; looked at at its current snapshot.
+        since: the sequence number of the commit; 0 for the beginning.
+    """
+    net: dict[int, int] = defaultdict(int)
+    head = table.current_snapshot()
+    for manifest in head.manifests(table.io) if head else ():
+        if manifest.content == ManifestContent.DATA and (manifest.sequence_number or 0) > since:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+                net[ordinal_of(entry.data_file)] += _gained(entry, manifest, since)
+    per_day = _per_day(table)
+    return {day_of(ordinal // per_day) for ordinal, rows in net.items() if rows and ordinal != NULL_PARTITION}
+
+
+def _gained(entry: ManifestEntry, manifest: ManifestFile, since: int) -> int:
+    is_new = (entry.sequence_number or 0) > since
+    if entry.status == ManifestEntryStatus.DELETED:
+        # Only the deleting commit's own manifest says so; a file that came after `since` was never counted.
+        return 0 if is_new or manifest.added_snapshot_id != entry.snapshot_id else -entry.data_file.record_count
+    return entry.data_file.record_count if is_new else 0
 
 
 def total_rows(snapshot: Snapshot | None) -> int:

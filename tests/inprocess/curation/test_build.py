@@ -16,8 +16,9 @@ from orderlake.contracts.registry import Registry
 from orderlake.curation.build import build, check_published
 from orderlake.curation.ledger import BUILDS, check_summary, latest_builds
 from orderlake.curation.models import Model, load_models
+from orderlake.curation.staleness import plan
 from orderlake.curation.window import Window
-from orderlake.errors import FencedError, ModelError
+from orderlake.errors import CommitConflictError, ModelError
 from orderlake.lake.catalog import Lake
 from orderlake.settings import builtin_root
 from tests.inprocess.conftest import DAY, RawOrders, order
@@ -118,12 +119,31 @@ def test_a_failed_blocking_check_publishes_nothing_and_says_why(
     raw.land([order(2, order_amount=Decimal("-5.00")), order(3, order_amount=Decimal("0.00"))])
     result = build(lake, models[ORDERS], ONE, "bad")
     assert result.snapshot_id is None
-    (finding,) = result.blocking
+    assert result.withheld == {DAY: ["order_amount__range"]}
+    (finding,) = [f for f in result.findings if not f.passed]
     assert (finding.check.name, finding.value, finding.rows) == ("order_amount__range", 2.0, 3)
     assert set(finding.samples) == {order(2)["event_id"], order(3)["event_id"]}
     assert rows_of(ORDERS, "event_id") == before, "the day keeps what it had"
     assert check_summary(lake)[ORDERS][1:] == (1, ["order_amount__range"])
     assert latest_builds(lake, ORDERS)[DAY].run_id == "good"
+
+
+def test_a_failed_day_does_not_keep_the_others_from_being_published(
+    raw: RawOrders, lake: Lake, models: dict[str, Model], rows_of: Rows
+) -> None:
+    later = NEXT + dt.timedelta(days=1)
+    raw.land([order(1), order(2, NEXT), order(3, later)])
+    build(lake, models[ORDERS], Window(DAY, later), "before")
+    raw.land([order(4), order(5, NEXT, order_amount=Decimal("-5.00")), order(6, later)])
+    result = build(lake, models[ORDERS], Window(DAY, later), "after")
+    assert result.withheld == {NEXT: ["order_amount__range"]}
+    assert result.rows == {DAY: 2, later: 2}
+    published = [row["order_id"] for row in rows_of(ORDERS, "event_id")]
+    assert published == ["O-1", "O-2", "O-3", "O-4", "O-6"], "the withheld day keeps its old row"
+    builds = latest_builds(lake, ORDERS)
+    assert {day: build.run_id for day, build in builds.items()} == {DAY: "after", NEXT: "before", later: "after"}
+    stale = plan(lake, [models[ORDERS], models[MART]]).stale
+    assert [s.day for s in stale[ORDERS]] == [NEXT], "and goes on being out of date"
 
 
 def test_a_warning_does_not_keep_a_day_from_being_published(
@@ -161,7 +181,7 @@ def test_of_two_runs_over_the_same_day_one_is_refused(
         return staged
 
     monkeypatch.setattr(module, "stage", slow)
-    with pytest.raises(FencedError, match="another run published"):
+    with pytest.raises(CommitConflictError, match="another run published"):
         build(lake, models[ORDERS], ONE, "slow")
     assert len(rows_of(ORDERS, "event_id")) == 2, "what the faster one published stands"
 
@@ -186,7 +206,7 @@ def test_two_runs_over_different_days_both_succeed(
     assert len(rows_of(ORDERS, "event_id")) == 2
 
 
-@pytest.mark.parametrize("step", ["stage", "_record_findings", "record_builds"])
+@pytest.mark.parametrize("step", ["stage", "record_check_results", "record_builds"])
 def test_a_crash_at_any_step_leaves_the_old_day_or_the_new_one(
     raw: RawOrders, lake: Lake, models: dict[str, Model], rows_of: Rows, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

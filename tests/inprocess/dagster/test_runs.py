@@ -12,7 +12,7 @@ import pytest
 
 from orchestration.materialize import Graph, Job, jobs_for, jobs_over
 from orderlake.curation.window import Window
-from orderlake.errors import InputError
+from orderlake.errors import CommitConflictError, InputError, ModelError
 from orderlake.lake.catalog import Lake
 from orderlake.settings import Settings
 from tests.inprocess.conftest import DAY, RawOrders, order
@@ -62,11 +62,11 @@ def test_a_failed_blocking_check_leaves_its_result_no_materialization_and_nothin
     graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
 ) -> None:
     raw.land([order(1), order(2, order_amount=Decimal("-1.00"))])
-    outcome = graph.run(Job((ORDERS, MART), WINDOW), instance)
+    outcome = graph.run(Job((ORDERS, MART), Window(DAY, DAY)), instance)
     assert not outcome.success
     assert (
         outcome.problem
-        == "2026-01-10..2026-01-12 of analytics.orders was not published: order_amount__range failed. The days keep what they had."
+        == "not published of analytics.orders: 2026-01-10, where order_amount__range failed. Old rows stay."
     )
     failed = [check for check in outcome.checks if not check.passed]
     assert [(c.table, c.check, c.text) for c in failed] == [
@@ -83,17 +83,56 @@ def test_a_failed_blocking_check_leaves_its_result_no_materialization_and_nothin
     assert evaluation.metadata["failed_days"].value == ["2026-01-10"]
 
 
+def test_of_a_range_only_the_failed_day_is_withheld(graph: Graph, instance: dg.DagsterInstance, raw: RawOrders) -> None:
+    raw.land([order(1), order(2, DAY + dt.timedelta(days=1), order_amount=Decimal("-1.00"))])
+    outcome = graph.run(Job((ORDERS, MART), WINDOW), instance)
+    assert not outcome.success
+    assert outcome.problem is not None
+    assert "2026-01-11, where order_amount__range failed" in outcome.problem
+    events = materialized(instance, "analytics", "orders")
+    assert {day: found["dagster/partition_row_count"] for day, found in events.items()} == {
+        "2026-01-10": 1, "2026-01-12": 0,
+    }  # fmt: skip
+    assert materialized(instance, "marts", "daily_orders") == {}
+
+
 def test_a_broken_machine_is_no_failed_check(
     graph: Graph, instance: dg.DagsterInstance, raw: RawOrders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import assets.curated as module
-    from orderlake.errors import CatalogError
 
-    monkeypatch.setattr(module, "build", lambda *_: (_ for _ in ()).throw(CatalogError("the catalog is away.")))
+    monkeypatch.setattr(module, "rebuild", lambda *_: (_ for _ in ()).throw(ModelError("the model is broken.")))
     outcome = graph.run(Job((ORDERS,), WINDOW), instance)
     assert not outcome.success
     assert outcome.checks == []
-    assert outcome.problem == "the catalog is away."
+    assert outcome.problem == "the model is broken."
+    assert [event.step_key for event in instance_events(instance, dg.DagsterEventType.STEP_UP_FOR_RETRY)] == []
+
+
+def test_what_passes_by_itself_is_tried_again(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import assets.curated as module
+
+    raw.land([order(1)])
+    real, failures = module.rebuild, iter([CommitConflictError("another run published.")])
+
+    def overtaken_once(*arguments: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "rebuild", overtaken_once)
+    outcome = graph.run(Job((ORDERS,), Window(DAY, DAY)), instance)
+    assert outcome.success
+    retried = instance_events(instance, dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    assert [event.step_key for event in retried] == ["analytics__orders"]
+
+
+def instance_events(instance: dg.DagsterInstance, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+    """Return the events of a kind of the newest run."""
+    (run,) = instance.get_run_records(limit=1)
+    return [e.dagster_event for e in instance.all_logs(run.dagster_run.run_id, of_type=kind) if e.dagster_event]
 
 
 def test_checks_can_be_run_alone(graph: Graph, instance: dg.DagsterInstance, raw: RawOrders) -> None:
