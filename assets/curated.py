@@ -44,7 +44,11 @@ def check_spec(model: Model, check: CheckSpec) -> dg.AssetCheckSpec:
     )
 
 
-def curated_asset(model: Model, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def curated_asset(
+    model: Model,
+    partitions: dg.PartitionsDefinition[str],
+    condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+) -> dg.AssetsDefinition:
     """Return the asset of a model.
 
     It builds one day or a range of days in one publication. Its checks can also be run alone: then they look at every
@@ -67,6 +71,7 @@ def curated_asset(model: Model, partitions: dg.PartitionsDefinition[str]) -> dg.
                 kinds={"iceberg", "duckdb", "sql"},
                 code_version=model.code_version,
                 metadata=contract_metadata(model.contract, model.name),
+                automation_condition=condition,
             )
         ],
         check_specs=[check_spec(model, check) for check in checks.values()],

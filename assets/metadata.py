@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from pyiceberg.table import Table
 
 from orderlake.contracts.columns import raw_columns
 from orderlake.contracts.model import Column, Contract
 from orderlake.curation.refresh import Refresh
+from orderlake.lake.landing_state import read_state
+from orderlake.lake.partitions import total_rows
 from orderlake.times import iso
 
 #: Lists in metadata are cut to this length, so that the UI stays quick.
@@ -73,6 +76,26 @@ def contract_metadata(contract: Contract, table: str) -> dict[str, Any]:
     }
 
 
+def raw_day_metadata(table: Table, rows: int) -> dict[str, Any]:
+    """Return what is told about a changed day of a raw table: its rows, and how far the topic is landed."""
+    state = read_state(table.metadata)
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": rows,
+        "dagster/row_count": total_rows(table.current_snapshot()),
+        "offsets": offsets_text({partition: progress.next for partition, progress in state.partitions.items()}),
+    }
+    if snapshot := table.current_snapshot():
+        metadata["iceberg/snapshot_id"] = str(snapshot.snapshot_id)
+    if state.watermark is not None:
+        metadata["watermark"] = iso(state.watermark)
+    return metadata
+
+
+def offsets_text(offsets: Mapping[int, int]) -> str:
+    """Return the next offset of every Kafka partition, as `partition:offset`."""
+    return ", ".join(f"{partition}:{offset}" for partition, offset in sorted(offsets.items()))
+
+
 def materialization_metadata(done: Refresh) -> dict[str, Any]:
     """Return what a run tells about the days it made, beyond the static metadata: rows, window, snapshots, offsets."""
     metadata: dict[str, Any] = {
@@ -88,8 +111,5 @@ def materialization_metadata(done: Refresh) -> dict[str, Any]:
         if built.data_time is not None:
             metadata["data_time"] = iso(built.data_time)
         metadata |= {f"input/{name}": str(snapshot) for name, snapshot in built.inputs.items()}
-        metadata |= {
-            f"offsets/{name}": ", ".join(f"{partition}:{offset}" for partition, offset in offsets.items())
-            for name, offsets in built.offsets.items()
-        }
+        metadata |= {f"offsets/{name}": offsets_text(offsets) for name, offsets in built.offsets.items()}
     return metadata

@@ -8,8 +8,13 @@ from typing import Any
 import dagster as dg
 
 from assets.curated import curated_asset
+from assets.metadata import asset_key
 from assets.partitions import daily_partitions
 from assets.raw import balance_check, raw_specs
+from orchestration.catch_up import catch_up_sensor
+from orchestration.policies import automation_sensor, refresh_on_update
+from orchestration.raw_days import raw_days_sensor
+from orderlake.contracts.naming import raw_table
 from orderlake.contracts.registry import Registry
 from orderlake.curation.models import load_models
 from orderlake.settings import Settings, load_settings
@@ -32,9 +37,22 @@ def build_defs(*, settings: Settings | None = None, resources: Mapping[str, Any]
     topics = list(registry.topics.values())
     models = load_models(settings.search_path, registry)
     partitions = daily_partitions(settings.partitions_start)
+    policy = refresh_on_update(asset_key(raw_table(contract.physical_name)) for contract in topics)
+    curated = [curated_asset(model, partitions, policy) for model in models.values()]
+    build_tables = dg.define_asset_job(
+        "build_tables",
+        selection=dg.AssetSelection.assets(*(asset_key(name) for name in models)),
+        description="Builds curated tables for the days that a run is asked for.",
+    )
     return dg.Definitions(
-        assets=[*raw_specs(topics, partitions), *(curated_asset(model, partitions) for model in models.values())],
+        assets=[*raw_specs(topics, partitions), *curated],
         asset_checks=[balance_check(contract) for contract in topics],
+        jobs=[build_tables],
+        sensors=[
+            raw_days_sensor(topics, settings.automation),
+            automation_sensor(settings.automation.tick_seconds),
+            catch_up_sensor(list(models.values()), build_tables, settings.automation),
+        ],
         resources={
             "lake": LakeResource(home=str(settings.home)),
             "kafka": KafkaResource(bootstrap_servers=settings.bootstrap_servers),

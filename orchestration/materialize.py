@@ -5,37 +5,26 @@ The runs happen in this process on the lake's own instance, so that they show in
 
 from __future__ import annotations
 
-import datetime as dt
 import fnmatch
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
 
 from assets.metadata import asset_key
 from orchestration.build import build_defs
+from orchestration.ranges import Job
 from orderlake.contracts.naming import raw_table
 from orderlake.contracts.registry import Registry
 from orderlake.curation.models import Model, load_models
 from orderlake.curation.staleness import Plan, plan
-from orderlake.curation.window import Window, windows
 from orderlake.errors import InputError
 from orderlake.lake.catalog import Lake
 from orderlake.progress import task
 from orderlake.settings import Settings
 
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 #: Dagster logs every event of a run to the console; here the summary says what matters.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run: tables (each after those it reads) and the days they are built for."""
-
-    tables: tuple[str, ...]
-    window: Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +102,7 @@ class Graph:
     def run(self, job: Job, instance: dg.DagsterInstance) -> Outcome:
         """Build tables for the days of a window in one run."""
         keys = [asset_key(name) for name in job.tables]
-        tags = {_RANGE_START: job.window.first.isoformat(), _RANGE_END: job.window.last.isoformat()}
-        return self._execute(dg.AssetSelection.assets(*keys), instance, tags, job)
+        return self._execute(dg.AssetSelection.assets(*keys), instance, job.tags, job)
 
     def check_balance(self, instance: dg.DagsterInstance) -> Outcome:
         """Run the checks that every topic is landed exactly once."""
@@ -157,35 +145,6 @@ def _problem(event: dg.DagsterEvent) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
     return str(data.error.cause or data.error) if data.error else "the step failed"
-
-
-def jobs_for(stale: Plan, models: Sequence[Model]) -> Iterator[Job]:
-    """Yield the runs that bring stale days up to date: consecutive tables with the same windows share a run."""
-    pending: list[str] = []
-    shared: list[Window] = []
-    for model in models:
-        own = list(windows((day.day for day in stale.stale[model.name]), stale.idle[model.name]))
-        if pending and own != shared:
-            yield from (Job(tuple(pending), window) for window in shared)
-            pending = []
-        if own:
-            pending.append(model.name)
-            shared = own
-    yield from (Job(tuple(pending), window) for window in shared if pending)
-
-
-def jobs_over(models: Sequence[Model], window: Window, start: dt.date) -> list[Job]:
-    """Return the run that builds models for the days that were asked for.
-
-    Raises:
-        InputError: the days lie before the partitions begin, or in the future.
-    """
-    today = dt.datetime.now(dt.UTC).date()
-    if window.first < start or window.last > today:
-        raise InputError(
-            f"the partitions {window} do not all exist.", allowed=f"{start} (ORDERLAKE_PARTITIONS_START) to {today}"
-        )
-    return [Job(tuple(model.name for model in models), window)] if models else []
 
 
 def landed_topics(lake: Lake, registry: Registry) -> Iterable[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orderlake.errors import SettingsError
@@ -75,6 +75,27 @@ class LogSettings(_Group):
     format: LogFormat = Field("console", description="console for people, json for log collectors.")
 
 
+class AutomationSettings(_Group):
+    """How often Dagster's sensors look, and how often they may act."""
+
+    tick_seconds: int = Field(15, ge=5, description="How often Dagster looks for newly landed days.")
+    today_seconds: int = Field(60, ge=0, description="Today's growth of a raw table is reported at most so often.")
+    late_seconds: int = Field(600, ge=0, description="Late events of one day are reported at most so often.")
+    catch_up_seconds: int = Field(
+        3_600, ge=60, description="How often every day of every table is compared with what it was built from."
+    )
+    heartbeat_seconds: int = Field(
+        900, ge=60, description="How often freshness is recorded while it neither passes nor fails anew."
+    )
+    compare_days: int = Field(3, ge=1, le=100, description="Newest days that the nightly comparison builds again.")
+
+
+class AlertSettings(_Group):
+    """Whom to tell about failed runs and checks, besides the log."""
+
+    webhook_url: SecretStr | None = Field(None, description="URL that failed runs and checks are posted to, as JSON.")
+
+
 class UiSettings(_Group):
     """The Dagster webserver that `orderlake ui` starts."""
 
@@ -110,6 +131,8 @@ class Settings(BaseSettings):
     )
     kafka: KafkaSettings = KafkaSettings()
     land: LandSettings = LandSettings()
+    automation: AutomationSettings = AutomationSettings()
+    alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()
     ui: UiSettings = UiSettings()
 

@@ -114,7 +114,7 @@ def _land(app: App) -> TopicSummary:
 
 def _materialize(app: App, graph: Graph) -> list[Outcome]:
     from orchestration.instance import open_instance
-    from orchestration.materialize import jobs_for
+    from orchestration.ranges import jobs_for
     from orderlake.cli.materialize import run_jobs
 
     models = graph.select([])

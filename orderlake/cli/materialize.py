@@ -11,7 +11,8 @@ from orderlake.cli.app import App, json_option, pass_app, print_json, print_tabl
 if TYPE_CHECKING:
     import dagster as dg
 
-    from orchestration.materialize import Graph, Job, Outcome
+    from orchestration.materialize import Graph, Outcome
+    from orchestration.ranges import Job
 
 
 @click.command()
@@ -30,7 +31,8 @@ def materialize(
     tables. Without --partition exactly the days that are out of date are built, and the landed topics are checked.
     """
     from orchestration.instance import open_instance
-    from orchestration.materialize import Graph, jobs_for, jobs_over
+    from orchestration.materialize import Graph
+    from orchestration.ranges import jobs_for, jobs_over
     from orderlake.curation.window import parse_window
     from orderlake.errors import ChecksFailedError, InputError
     from orderlake.progress import shown

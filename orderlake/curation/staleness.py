@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -25,13 +25,23 @@ from orderlake.lake.partitions import rows_by_day
 _NO_ROWS = "0"
 
 
+#: The reason of days whose inputs are what they were.
+MODEL_CHANGED = "the model has changed"
+
+
 @dataclass(frozen=True, slots=True)
 class StaleDay:
-    """One day of one table that is out of date."""
+    """One day of one table that is out of date.
+
+    Attributes:
+        reason: why, for people.
+        state: fingerprint of the inputs and of the model; the same as long as nothing about the day changes.
+    """
 
     table: str
     day: dt.date
     reason: str
+    state: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,11 @@ def plan(lake: Lake, models: Sequence[Model], window: Window | None = None) -> P
         coming = {day.day: name for name in model.inputs for day in stale.get(name, [])}
         days = set(builds).union(coming, *(states[name] for name in model.inputs))
         reasons = {day: _reason(model, day, builds.get(day), states, coming) for day in days}
-        stale[model.name] = [StaleDay(model.name, day, reason) for day in sorted(days) if (reason := reasons[day])]
+        stale[model.name] = [
+            StaleDay(model.name, day, reason, _fingerprint(model, day, states))
+            for day in sorted(days)
+            if (reason := reasons[day])
+        ]
         idle[model.name] = _gaps(days)
     return Plan(stale, idle)
 
@@ -103,7 +117,11 @@ def _reason(
         if state != before:
             counted = f"{name} has {state} rows of the day, {before} when it was built"
             return counted if is_raw(name) else f"{name} was published anew"
-    return "the model has changed" if build.code_version != model.code_version else None
+    return MODEL_CHANGED if build.code_version != model.code_version else None
+
+
+def _fingerprint(model: Model, day: dt.date, states: Mapping[str, Mapping[dt.date, str]]) -> str:
+    return ", ".join([f"{name}={states[name].get(day, _NO_ROWS)}" for name in model.inputs] + [model.code_version])
 
 
 def _gaps(days: set[dt.date]) -> set[dt.date]:

@@ -10,7 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from orchestration.materialize import Graph, Job, jobs_for, jobs_over
+from orchestration.materialize import Graph
+from orchestration.ranges import Job, jobs_for, jobs_over
 from orderlake.curation.window import Window
 from orderlake.errors import CommitConflictError, InputError, ModelError
 from orderlake.lake.catalog import Lake
