@@ -146,6 +146,20 @@ def test_a_failed_day_does_not_keep_the_others_from_being_published(
     assert [s.day for s in stale[ORDERS]] == [NEXT], "and goes on being out of date"
 
 
+def test_a_range_gives_what_its_days_give_one_by_one(
+    raw: RawOrders, lake: Lake, models: dict[str, Model], rows_of: Rows
+) -> None:
+    """Also where a producer sends one event_id with two days, which the contract asks it not to."""
+    twice = {"event_id": order(1)["event_id"], "order_id": "again"}
+    raw.land([order(1), order(2), order(3, NEXT, **twice), order(4, NEXT)])
+    build(lake, models[ORDERS], Window(DAY, NEXT), "range")
+    together = rows_of(ORDERS, "order_id")
+    for day in (DAY, NEXT):
+        build(lake, models[ORDERS], Window(day, day), "day")
+    assert rows_of(ORDERS, "order_id") == together
+    assert len(together) == 4
+
+
 def test_a_warning_does_not_keep_a_day_from_being_published(
     raw: RawOrders, lake: Lake, models: dict[str, Model]
 ) -> None:
