@@ -41,8 +41,8 @@ def sql(app: App, statement: str | None, form: str | None, as_of: str | None) ->
         if statement is None and sys.stdin.isatty():
             _shell(app, session, form, moment)
         else:
-            for part in session.statements(sys.stdin.read() if statement is None else statement):
-                _run(app, session, part.query, form, moment)
+            for part in session.split(sys.stdin.read() if statement is None else statement):
+                _run(app, session, part, form, moment)
 
 
 def _run(app: App, session: DuckSession, statement: str, form: str | None, as_of: AsOf | None) -> None:
@@ -103,8 +103,8 @@ def _shell(app: App, session: DuckSession, form: str | None, as_of: AsOf | None)
                 if text == ".tables;":
                     print_table(["table"], [[name] for name in app.lake.table_names()])
                 else:
-                    for part in session.statements(text):
-                        _run(app, session, part.query, form, as_of)
+                    for part in session.split(text):
+                        _run(app, session, part, form, as_of)
             except OrderlakeError as error:
                 click.echo(f"error: {error}", err=True)
             except KeyboardInterrupt:
