@@ -72,7 +72,7 @@ class Reading:
         return table if self._schema is None else table.cast(self._schema)
 
     def to_arrow_batch_reader(self, batch_rows: int = _BATCH_ROWS) -> pa.RecordBatchReader:
-        """Return a reader of the rows in batches; memory is bounded by the batches, not by the result.
+        """Return a reader of the rows in batches: memory holds the row groups that are being read, never all rows.
 
         Read it to its end, or drop it: it holds a DuckDB cursor. It ends with an error if the connection is closed.
 
