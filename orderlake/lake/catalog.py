@@ -67,13 +67,26 @@ class Lake:
         self.catalog = catalog
 
     @classmethod
-    def open(cls, settings: Settings) -> Lake:
-        """Open the lake of a profile; an embedded one is created where it does not exist.
+    def open(cls, settings: Settings, *, create: bool = True) -> Lake:
+        """Open the lake of a profile.
+
+        Args:
+            settings: where it is.
+            create: begin an embedded lake where there is none.
 
         Raises:
+            InputError: there is no lake, and none is to be created.
             CatalogError: the catalog cannot be opened.
         """
         path = settings.home / "catalog.db"
+        if not create and not path.is_file():
+            raise InputError(
+                f"there is no lake in {settings.home}.",
+                remedy=[
+                    "name the folder of another one: ORDERLAKE_HOME, or orderlake.connect(home=...).",
+                    "or begin one here: `orderlake demo`, or `orderlake up` and `orderlake land`.",
+                ],
+            )
         try:
             return cls(_open_sqlite(path, settings.warehouse))
         except (SQLAlchemyError, OSError) as error:
@@ -84,6 +97,10 @@ class Lake:
                     "or begin a new lake: set ORDERLAKE_HOME to an empty folder.",
                 ],
             ) from error
+
+    def close(self) -> None:
+        """Give back the catalog's connections; the lake opens new ones when it is used again."""
+        self.catalog.close()
 
     def table_names(self) -> list[str]:
         """Return every table as `namespace.table`, sorted.
@@ -102,6 +119,8 @@ class Lake:
 
     def find(self, name: str) -> Table | None:
         """Return a table at its newest state, or None if it does not exist."""
+        if "." not in name:
+            return None  # PyIceberg refuses a name without a namespace with an error of its own
         try:
             return self.catalog.load_table(name)
         except NoSuchTableError:
