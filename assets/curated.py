@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.lineage import materialized_lineage
 from assets.metadata import CAP, asset_key, contract_metadata, owners, tags
 from assets.partitions import window_of
 from orderlake.contracts.checks import CheckSpec, compile_checks
@@ -86,7 +87,7 @@ def curated_asset(model: Model, partitions: dg.PartitionsDefinition[str]) -> dg.
             context.add_asset_metadata(
                 {"dagster/partition_row_count": result.rows.get(day, 0)}, asset_key=key, partition_key=day.isoformat()
             )
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(result))
+        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(result) | materialized_lineage(context, key))
 
     return run
 
