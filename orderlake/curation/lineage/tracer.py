@@ -15,7 +15,7 @@ from sqlglot.optimizer.scope import Scope
 
 from orderlake.curation.lineage import scopes
 from orderlake.curation.lineage.scopes import Relation
-from orderlake.curation.lineage.values import ANY, Input, Kind, Ref
+from orderlake.curation.lineage.values import ANY, Input, Kind, Ref, through
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -83,11 +83,11 @@ class ScopeTracer(ABC):
         names = function.alias_column_names
         position = names.index(name) if name in names else None
         match function:
-            case exp.Unnest() if position is None or position < len(function.expressions):
+            case exp.Unnest() if names and position is None:
+                # The position of the element, `with ordinality`: the list is counted, not read.
+                self.all(function.expressions, through(kind, "rows"), scope)
+            case exp.Unnest() if (position or 0) < len(function.expressions):
                 self.visit(function.expressions[position or 0], (ANY, *path), kind, scope)
-            case exp.Unnest():
-                # The position of the element, `with ordinality`.
-                self.all(function.expressions, "rows", scope)
             case exp.Values() if position is not None:
                 self.all((row.expressions[position] for row in function.expressions), kind, scope)
             case exp.Lateral() if isinstance(function.this, exp.Subquery) and scope.subquery_scopes:
@@ -135,10 +135,14 @@ class ScopeTracer(ABC):
             self.all([*(scopes.group_keys(query) or []), *scopes.distinct_keys(query)], "group_by", scope)
             if query.args.get("limit") or query.args.get("offset"):
                 self.all([query.args.get("order")], "sort", scope)
+            # A list that is unnested multiplies rows, as a join does.
+            self.all((item.this for select in query.selects for item in select.find_all(exp.Explode)), "join", scope)
             for source in scopes.sources(scope):
                 if isinstance(source, Scope):
                     self.conditions(source)
             return
+        if isinstance(query, exp.Unnest):
+            self.all(query.expressions, "join", scope)
         for inner in (*scope.set_operation_scopes, *scope.subquery_scopes):
             self.conditions(inner)
         if isinstance(query, exp.Except):
