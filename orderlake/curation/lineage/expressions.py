@@ -48,6 +48,11 @@ class Tracer(ScopeTracer):
         else:
             self.inputs[Input(Ref(table, relation.columns[name], path), kind)] = None
 
+    @visit.register(exp.Star)
+    @visit.register(exp.TableColumn)
+    def _whole_row(self, node: exp.Expr, path: Path, kind: Kind, scope: Scope) -> None:  # noqa: ARG002
+        self.broken[f"{brief(node)} stands for a whole row, which is not followed"] = None
+
     # ------------------------------------------------------------------------------------------ the value itself
     @visit.register(exp.Alias)
     @visit.register(exp.Paren)
@@ -175,7 +180,9 @@ class Tracer(ScopeTracer):
         if inner is None:
             self.broken[f"{brief(node)} cannot be followed"] = None
             return
-        self.output(inner, 0, path, kind)
+        for position in range(len(node.selects)):
+            # More than one where a row is looked for: (a, b) in (select c, d ...).
+            self.output(inner, position, path, kind)
         self._decided(inner, kind)
 
     @visit.register

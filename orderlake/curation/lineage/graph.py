@@ -77,8 +77,7 @@ class Lineage:
         reads = statement.reads(ref.column, ref.path)
         gaps = [Gap(reason, where, broken=True) for reason in reads.broken]
         if not reads.inputs and not gaps:
-            what = reads.constant or "a part that does not exist"
-            gaps.append(Gap(f"made of no column, only of {what}", where, broken=False))
+            gaps.append(Gap(f"made of no column, only of {reads.constant}", where, broken=False))
         origins: dict[Input, None] = {}
         for found in reads.inputs:
             further = self.column(found.ref)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlglot
@@ -17,6 +18,10 @@ from orderlake.curation.lineage.expressions import Tracer
 from orderlake.curation.lineage.scopes import WRITTEN, Relation, projection
 from orderlake.curation.lineage.tracer import brief
 from orderlake.curation.lineage.values import Input
+
+#: What a walk over a tree of unexpected shape raises, in sqlglot or here. Lineage is worked out while Dagster's
+#: definitions load, and a model that cannot be followed must not keep them from loading.
+_UNEXPECTED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Statement:
     """A SELECT whose names are resolved against the tables it may read.
 
     Raises:
-        SqlglotError: a name cannot be resolved.
+        SqlglotError: a name cannot be resolved, or sqlglot cannot cope with the statement.
     """
 
     def __init__(self, sql: str, relations: Mapping[str, Relation]) -> None:
@@ -48,21 +53,30 @@ class Statement:
         for identifier in parsed.find_all(exp.Identifier):
             identifier.meta[WRITTEN] = identifier.name
         self._as_written = {select.alias_or_name.lower(): select for select in parsed.selects}
-        self._scope = _scope(parsed.copy(), relations)
+        try:
+            self._scope = _scope(parsed.copy(), relations)
+        except _UNEXPECTED as error:
+            raise SqlglotError(f"{type(error).__name__}: {error}") from error
 
     def reads(self, column: str, path: tuple[str, ...] = ()) -> Reads:
         """Return what an output column, or a part of it, reads."""
         if projection(self._scope, column.lower()) is None:
             return Reads((), (f"the statement returns no column {column}",))
         tracer = Tracer(self._relations)
-        tracer.output(self._scope, column.lower(), path)
+        try:
+            tracer.output(self._scope, column.lower(), path)
+        except _UNEXPECTED as error:
+            tracer.broken[f"it cannot be followed: {type(error).__name__}: {error}"] = None
         constant = "" if tracer.inputs else ", ".join(tracer.constants)
+        if not (tracer.inputs or tracer.broken or constant):
+            tracer.broken["nothing in the expression can be followed"] = None
         return Reads(tuple(tracer.inputs), tuple(tracer.broken), constant)
 
     def conditions(self) -> tuple[Input, ...]:
         """Return what decides which rows there are."""
         tracer = Tracer(self._relations)
-        tracer.conditions(self._scope)
+        with suppress(*_UNEXPECTED):
+            tracer.conditions(self._scope)
         return tuple(tracer.inputs)
 
     def expression(self, column: str) -> str:

@@ -128,13 +128,13 @@ class ScopeTracer(ABC):
         if self._again("conditions", id(scope)):
             return
         query = scope.expression
+        if query.args.get("limit") or query.args.get("offset"):
+            self.all([query.args.get("order")], "sort", scope)
         if isinstance(query, exp.Select):
             for clause in ("where", "having", "qualify"):
                 self.all([query.args.get(clause)], "filter", scope)
             self.all((join.args.get("on") for join in query.args.get("joins") or []), "join", scope)
             self.all([*(scopes.group_keys(query) or []), *scopes.distinct_keys(query)], "group_by", scope)
-            if query.args.get("limit") or query.args.get("offset"):
-                self.all([query.args.get("order")], "sort", scope)
             # A list that is unnested multiplies rows, as a join does.
             self.all((item.this for select in query.selects for item in select.find_all(exp.Explode)), "join", scope)
             for source in scopes.sources(scope):
@@ -145,8 +145,15 @@ class ScopeTracer(ABC):
             self.all(query.expressions, "join", scope)
         for inner in (*scope.set_operation_scopes, *scope.subquery_scopes):
             self.conditions(inner)
-        if isinstance(query, exp.Except):
-            for position in range(len(query.selects)):
+        if isinstance(query, exp.SetOperation):
+            self._compared(scope, query)
+
+    def _compared(self, scope: Scope, query: exp.SetOperation) -> None:
+        """Follow the columns by which a set operation compares whole rows."""
+        for position in range(len(query.selects)):
+            if query.args.get("distinct"):
+                self.output(scope, position, (), "group_by")
+            if isinstance(query, exp.Except):
                 self.output(scope.set_operation_scopes[1], position, (), "filter")
 
     def _again(self, *question: object) -> bool:

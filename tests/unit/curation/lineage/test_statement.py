@@ -118,7 +118,24 @@ SHAPES = {
         "select id, grp as word from raw.t union all by name select name as word, id from raw.u",
         {"id": "raw.t.id, raw.u.id", "word": "raw.t.grp, raw.u.name"},
     ),
-    "except": Shape("select id from raw.t except select id from raw.u", {"id": "raw.t.id"}, "raw.u.id filter"),
+    "except": Shape(
+        "select id from raw.t except all select id from raw.u", {"id": "raw.t.id"}, "raw.u.id filter"
+    ),
+    "union": Shape(
+        "select grp, Amount from raw.t union select name, id from raw.u",
+        {"grp": "raw.t.grp, raw.u.name", "amount": "raw.t.Amount, raw.u.id"},
+        "raw.t.grp group_by, raw.u.name group_by, raw.t.Amount group_by, raw.u.id group_by",
+    ),
+    "union of the largest": Shape(
+        "select id, Amount from raw.t union all (select id, 0 from raw.u order by name limit 2) order by Amount, 1 limit 3",
+        {"id": "raw.t.id, raw.u.id", "amount": "raw.t.Amount"},
+        "raw.t.Amount sort, raw.t.id sort, raw.u.id sort, raw.u.name sort",
+    ),
+    "row in rows": Shape(
+        "select Amount from raw.t where (id, grp) in (select id, name from raw.u) or id < 3",
+        {"amount": "raw.t.Amount"},
+        "raw.t.id filter, raw.t.grp filter, raw.u.id filter, raw.u.name filter",
+    ),
     "limit": Shape("select Amount from raw.t order by ts limit 3", {"amount": "raw.t.Amount"}, "raw.t.ts sort"),
     "distinct on": Shape(
         "select distinct on (grp) grp, Amount from raw.t order by grp, ts limit 5",
@@ -328,11 +345,41 @@ def test_what_cannot_be_followed_is_said(sql: str, says: str) -> None:
     assert says in broken
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select columns(*) as x from raw.t",
+        "select t as x from raw.t as t",
+        "select id || cast(t as varchar) as x from raw.t as t",
+        "select {'a': id}.b as x from raw.t",
+        "select a as x from raw.t pivot (sum(Amount) for grp in ('a', 'b'))",
+        "select k.a as x from raw.u as k(a, b)",
+        "(select id as x from raw.t)",
+        "select x.x from raw.t, generate_series(1, id) as x(x)",
+    ],
+)
+def test_what_is_not_supported_is_never_passed_over(sql: str) -> None:
+    reads = Statement(sql, RELATIONS).reads("x")
+    assert reads.broken or reads.constant
+
+
 def test_a_name_that_cannot_be_resolved_is_refused() -> None:
     with pytest.raises(SqlglotError, match="nowhere"):
         Statement("select t.nowhere from raw.t as t", RELATIONS)
     with pytest.raises(SqlglotError, match="is not a SELECT"):
         Statement("pivot raw.t on grp using sum(Amount)", RELATIONS)
+    with pytest.raises(SqlglotError, match="AssertionError: PIVOT"):
+        Statement("select s.a as x from (pivot raw.t on grp using sum(Amount)) as s", RELATIONS)
+
+
+def test_a_tree_that_cannot_be_walked_is_said_and_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: object) -> None:
+        raise KeyError("ifs")
+
+    statement = Statement("select case when id > 1 then grp end as x, id from raw.t where id > 1", RELATIONS)
+    monkeypatch.setattr("orderlake.curation.lineage.scopes.locate", stumble)
+    assert statement.reads("x").broken == ("it cannot be followed: KeyError: 'ifs'",)
+    assert statement.conditions() == ()
 
 
 def test_a_column_knows_its_sql_and_its_line() -> None:
