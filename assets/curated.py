@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.lineage import materialized_lineage
 from assets.metadata import CAP, asset_key, contract_metadata, materialization_metadata, owners, tags
 from assets.partitions import window_of
 from orderlake.contracts.checks import CheckSpec, compile_checks
@@ -95,7 +96,7 @@ def curated_asset(
             transient = isinstance(error, UnavailableError | CommitConflictError)
             raise dg.Failure(str(error), allow_retries=transient) from error
         yield from _results(done.findings, list(checks.values()))
-        metadata = materialization_metadata(done)
+        metadata = materialization_metadata(done) | materialized_lineage(context, key)
         if done.withheld:
             # The step fails, so that Dagster would not report anything: the days that were published are reported here.
             for day, rows in done.rows.items():

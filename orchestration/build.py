@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.curated import curated_asset
+from assets.lineage import lineage_checks, with_lineage
 from assets.metadata import asset_key
 from assets.partitions import daily_partitions
 from assets.raw import balance_check, raw_specs
@@ -16,6 +17,7 @@ from orchestration.policies import automation_sensor, refresh_on_update
 from orchestration.raw_days import raw_days_sensor
 from orderlake.contracts.naming import raw_table
 from orderlake.contracts.registry import Registry
+from orderlake.curation.lineage.graph import Lineage
 from orderlake.curation.models import load_models
 from orderlake.settings import Settings, load_settings
 from resources.kafka import KafkaResource
@@ -38,15 +40,19 @@ def build_defs(*, settings: Settings | None = None, resources: Mapping[str, Any]
     models = load_models(settings.search_path, registry)
     partitions = daily_partitions(settings.partitions_start)
     policy = refresh_on_update(asset_key(raw_table(contract.physical_name)) for contract in topics)
-    curated = [curated_asset(model, partitions, policy) for model in models.values()]
+    lineage = Lineage(models, topics)
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *raw_specs(topics, partitions),
+        *(curated_asset(model, partitions, policy) for model in models.values()),
+    ]
     build_tables = dg.define_asset_job(
         "build_tables",
         selection=dg.AssetSelection.assets(*(asset_key(name) for name in models)),
         description="Builds curated tables for the days that a run is asked for.",
     )
     return dg.Definitions(
-        assets=[*raw_specs(topics, partitions), *curated],
-        asset_checks=[balance_check(contract) for contract in topics],
+        assets=with_lineage(assets, lineage),
+        asset_checks=[*(balance_check(contract) for contract in topics), lineage_checks(lineage, models)],
         jobs=[build_tables],
         sensors=[
             raw_days_sensor(topics, settings.automation),

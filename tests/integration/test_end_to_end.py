@@ -95,7 +95,7 @@ def test_a_file_is_replayed_landed_and_materialized_to_the_numbers_added_up_by_h
         outcomes = orders.ok("materialize", "--json").json
         assert all(outcome["success"] for outcome in outcomes)
         assert [o["partition"] for o in outcomes] == ["2010-12-01..2010-12-23", None]
-        assert sum(check["passed"] for outcome in outcomes for check in outcome["checks"]) == 38
+        assert sum(check["passed"] for outcome in outcomes for check in outcome["checks"]) == 40
         good = query(orders, "select count(*) as n from analytics.orders")[0]["n"]
         assert int(good) == raw // times, "however often it is replayed"
         duck = query(orders, "select day, sum(amount) as amount from marts.daily_orders group by day order by day")
@@ -300,7 +300,7 @@ def test_the_demo_runs_twice_and_adds_up(orders: Bench) -> None:
     for run in (1, 2):
         text = orders.ok("demo", "--orders", "3000", "--days", "3").out
         assert f"seed {run}," in text
-        assert "Checks: 38 passed, 0 failed" in text
+        assert "Checks: 40 passed, 0 failed" in text
         planted, found = zip(*re.findall(r"│ [a-z_0-9]+ +│ +(\d+) │ +(\d+) │", text), strict=True)
         assert planted == found, "every planted dirt was found, for its reason"
         raw, quarantined = orders.assert_exactly_once()

@@ -86,9 +86,9 @@ def test_the_contracts_checks_are_the_assets_checks(defs: dg.Definitions) -> Non
     for key in defs.resolve_asset_graph().asset_check_keys:
         by_asset.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
     assert by_asset["raw/orders_created_v1"] == {"topic_equals_raw_and_quarantine"}
-    assert len(by_asset["analytics/orders"]) == 19
-    assert {"order_amount__range", "every_landed_event_is_here", "primary_key__unique"} <= by_asset["analytics/orders"]
-    assert len(by_asset["marts/daily_orders"]) == 18
+    assert len(by_asset["analytics/orders"]) == 20
+    assert {"order_amount__range", "every_landed_event_is_here", "lineage_complete"} <= by_asset["analytics/orders"]
+    assert len(by_asset["marts/daily_orders"]) == 19
 
 
 def test_everything_is_loadable(defs: dg.Definitions) -> None:

@@ -48,7 +48,7 @@ def test_a_range_of_days_is_one_run_with_an_event_a_day(
     raw.land([order(n, DAY + dt.timedelta(days=n % 3)) for n in range(30)])
     outcome = graph.run(Job((ORDERS, MART), WINDOW), instance)
     assert outcome.success, outcome.problem
-    assert len(outcome.checks) == 37
+    assert len(outcome.checks) == 39
     assert all(check.passed for check in outcome.checks)
     assert len(instance.get_run_records()) == 1
     events = materialized(instance, "analytics", "orders")
