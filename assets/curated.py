@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.failures import as_failures, checks_failed
 from assets.lineage import materialized_lineage
 from assets.metadata import CAP, asset_key, contract_metadata, materialization_metadata, owners, tags
 from assets.partitions import window_of
@@ -17,7 +18,6 @@ from orderlake.curation.audit import Finding
 from orderlake.curation.build import check_published
 from orderlake.curation.models import Model
 from orderlake.curation.refresh import Refresh, rebuild, refresh
-from orderlake.errors import CommitConflictError, OrderlakeError, UnavailableError
 from resources.lake import LakeResource
 
 #: Tag of a run that builds of its days only those that are out of date: every run that was not asked for by a person.
@@ -83,18 +83,16 @@ def curated_asset(
         pool=f"{namespace}_{table}",
     )
     def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Event]:
-        opened = lake.open()
-        try:
-            if key not in context.selected_asset_keys:
-                chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
-                yield from _results(check_published(opened, model, chosen, context.run.run_id), chosen)
-                return
-            only_stale = ONLY_STALE in context.run.tags
-            done = (refresh if only_stale else rebuild)(opened, model, window_of(context), context.run.run_id)
-        except OrderlakeError as error:
-            # The machinery failed, no check did. Only what passes by itself is worth another try.
-            transient = isinstance(error, UnavailableError | CommitConflictError)
-            raise dg.Failure(str(error), allow_retries=transient) from error
+        run_id = context.run.run_id
+        if key not in context.selected_asset_keys:
+            chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
+            with as_failures():
+                findings = check_published(lake.open(), model, chosen, run_id)
+            yield from _results(findings, chosen)
+            return
+        make = refresh if ONLY_STALE in context.run.tags else rebuild
+        with as_failures():
+            done = make(lake.open(), model, window_of(context), run_id)
         yield from _results(done.findings, list(checks.values()))
         metadata = materialization_metadata(done) | materialized_lineage(context, key)
         if done.withheld:
@@ -105,7 +103,7 @@ def curated_asset(
                         key, partition=day.isoformat(), metadata={**metadata, "dagster/partition_row_count": rows}
                     )
                 )
-            raise dg.Failure(_refusal(model, done), allow_retries=False)
+            raise checks_failed(_refusal(model, done))
         for day, rows in done.rows.items():
             context.add_asset_metadata(
                 {"dagster/partition_row_count": rows}, asset_key=key, partition_key=day.isoformat()

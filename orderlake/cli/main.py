@@ -14,7 +14,7 @@ from orderlake.errors import OrderlakeError
 _SECTIONS = {
     "Servers": ("up", "down", "status", "doctor", "logs", "ui"),
     "Data in": ("produce", "replay", "land", "quarantine"),
-    "Data out": ("materialize", "sql"),
+    "Data out": ("materialize", "stale", "sql"),
     "Contracts": ("contract", "lineage"),
     "All at once": ("demo",),
 }
