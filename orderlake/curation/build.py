@@ -25,6 +25,7 @@ from orderlake.contracts.checks import CheckSpec, compile_checks
 from orderlake.contracts.iceberg import contract_spec, iceberg_schema
 from orderlake.contracts.model import Contract
 from orderlake.curation.audit import Audit, Finding
+from orderlake.curation.evidence import published_evidence, staged_evidence
 from orderlake.curation.ledger import Build, CheckResult, record_builds, record_check_results
 from orderlake.curation.models import Model, is_raw
 from orderlake.curation.staging import Staged, stage
@@ -111,11 +112,11 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
     with DuckSession() as session:
         session.attach(pins.values())
         staged = stage(session, model, table, window)
-        _attach_staged(session, table, staged)
         present = {day for state in states.values() for day in state} | set(staged.rows)
         days = [day for day in window.days if day in present] or [window.first]
-        differing = _schema_differences(table, model.contract)
-        findings = Audit(session, model.contract, _AUDITED, differing).evaluate(checks, days)
+        evidence = staged_evidence(model.contract, table, staged.files)
+        audit = Audit(session, model.contract, lambda: _attach_staged(session, table, staged), evidence)
+        findings = audit.evaluate(checks, days)
     inputs = {name: found.snapshot_id for name, found in pins.items()}
     result = BuildResult(model, window, staged.rows, findings, None, uuid.uuid4().hex, inputs)
     if result.blocking:
@@ -148,8 +149,8 @@ def check_published(lake: Lake, model: Model, checks: Sequence[CheckSpec], run_i
     days = rows_by_day(table, pinned.snapshot)
     with DuckSession() as session:
         session.attach([pinned, *(pin(lake.load(name)) for name in model.inputs)])
-        differing = _schema_differences(table, model.contract)
-        findings = Audit(session, model.contract, model.name, differing).evaluate(checks, days)
+        evidence = published_evidence(model.contract, pinned)
+        findings = Audit(session, model.contract, lambda: model.name, evidence).evaluate(checks, days)
     record_check_results(lake, _results(model.name, findings, pinned.snapshot_id, run_id))
     return findings
 
@@ -161,16 +162,13 @@ def _pinned_state(lake: Lake, pinned: Pin) -> Mapping[dt.date, str]:
     return input_state(lake, pinned.name)
 
 
-def _attach_staged(session: DuckSession, table: Table, staged: Staged) -> None:
+def _attach_staged(session: DuckSession, table: Table, staged: Staged) -> str:
     if staged.files:
         session.attach_files(_AUDITED, [file.file_path for file in staged.files])
     else:
         session.attach([Pin(f"staged.{_AUDITED}", table, None)])
         session.execute(f"create temp view {_AUDITED} as from staged.{_AUDITED}")
-
-
-def _schema_differences(table: Table, contract: Contract) -> list[str]:
-    return [difference.text for difference in differences(table.schema(), contract.columns)]
+    return _AUDITED
 
 
 def _summary(result: BuildResult, run_id: str) -> dict[str, str]:
@@ -208,7 +206,7 @@ def _results(table: str, findings: Sequence[Finding], snapshot_id: int | None, r
     return [
         CheckResult(
             table, f.day, f.check.name, f.passed, f.check.severity, f.value, str(f.check.threshold), f.rows, run_id,
-            now, snapshot_id, f.samples,
+            now, snapshot_id, f.samples, f.answered_by, f.contract_line,
         )
         for f in findings
     ]  # fmt: skip
