@@ -18,6 +18,7 @@ from orderlake.curation.audit import Finding
 from orderlake.curation.build import check_published
 from orderlake.curation.models import Model
 from orderlake.curation.refresh import Refresh, rebuild, refresh
+from orderlake.curation.scan import SAMPLES
 from resources.lake import LakeResource
 
 #: Tag of a run that builds of its days only those that are out of date: every run that was not asked for by a person.
@@ -40,7 +41,8 @@ def check_spec(model: Model, check: CheckSpec) -> dg.AssetCheckSpec:
         metadata={
             "threshold": str(check.threshold),
             "dimension": check.dimension,
-            "contract": f"{model.contract.path.name}:{check.line}",
+            "severity": check.severity,
+            "contract": model.contract.place(check.line),
         },
     )
 
@@ -114,7 +116,10 @@ def curated_asset(
 
 
 def _results(findings: Sequence[Finding], checks: Sequence[CheckSpec]) -> Iterator[dg.AssetCheckResult]:
-    """Yield one result per check: it passes only if it passed on every day."""
+    """Yield one result per check, the roll-up of its partitions: it passes if none of them failed.
+
+    A check of severity info is a warning to Dagster, which knows only two; the metadata tell.
+    """
     by_check: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         by_check[finding.check.name].append(finding)
@@ -122,24 +127,33 @@ def _results(findings: Sequence[Finding], checks: Sequence[CheckSpec]) -> Iterat
         found = by_check[check.name]
         failed = [finding for finding in found if not finding.passed]
         metadata: dict[str, Any] = {
-            "days": len(found),
+            "partitions": len(found),
             "rows": sum(finding.rows for finding in found),
             "value": sum(finding.value for finding in found),
+            "threshold": str(check.threshold),
+            "severity": check.severity,
+            "answered_by": ", ".join(sorted({finding.answered_by for finding in found})),
         }
+        if found:
+            metadata["contract"] = found[0].contract_line
         if failed:
-            metadata["failed_days"] = [finding.day.isoformat() for finding in failed[:CAP]]
-            metadata["samples"] = [sample for finding in failed for sample in finding.samples][:CAP]
+            metadata["failed_partition_count"] = len(failed)
+            metadata["failed_partitions"] = [finding.day.isoformat() for finding in failed[:CAP]]
+            metadata["failed_value"] = sum(finding.value for finding in failed)
+            metadata["samples"] = [sample for finding in failed for sample in finding.samples][:SAMPLES]
         yield dg.AssetCheckResult(
             check_name=check.name,
             asset_key=None,
             passed=not failed,
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=_verdict(check, failed),
+            description=_verdict(check, found, failed),
             metadata=metadata,
         )
 
 
-def _verdict(check: CheckSpec, failed: Sequence[Finding]) -> str:
+def _verdict(check: CheckSpec, found: Sequence[Finding], failed: Sequence[Finding]) -> str:
+    if not found:
+        return "no partition to look at"
     if not failed:
         return "passed"
     worst = max(failed, key=lambda finding: abs(finding.value))

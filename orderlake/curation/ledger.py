@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.table import Table
 
 from orderlake.contracts.arrow import arrow_schema
 from orderlake.contracts.iceberg import iceberg_schema
@@ -21,6 +23,7 @@ from orderlake.curation.window import Window
 from orderlake.lake.catalog import Lake
 from orderlake.lake.commit import Change, commit
 from orderlake.lake.duck import DuckSession
+from orderlake.lake.evolution import evolve
 from orderlake.lake.files import DataFileWriter
 from orderlake.lake.pins import pin
 
@@ -59,6 +62,8 @@ _CHECK_COLUMNS = (
     Column("snapshot_id", LONG, description="The snapshot that was checked; null for data that was not published."),
     Column("run_id", STRING, required=True, description="The run that checked."),
     Column("checked_at", TIMESTAMPTZ, required=True, description="When."),
+    Column("answered_by", STRING, description="How: from the catalog, the files' statistics, a scan or a query."),
+    Column("contract_line", STRING, description="Where the contract asks for it: file:line."),
 )
 
 
@@ -93,6 +98,8 @@ class CheckResult:
     checked_at: dt.datetime
     snapshot_id: int | None = None
     samples: Sequence[str] = field(default_factory=tuple)
+    answered_by: str | None = None
+    contract_line: str | None = None
 
 
 def record_builds(lake: Lake, builds: Iterable[Build]) -> None:
@@ -130,6 +137,8 @@ def record_check_results(lake: Lake, results: Iterable[CheckResult]) -> None:
             "snapshot_id": r.snapshot_id,
             "run_id": r.run_id,
             "checked_at": r.checked_at,
+            "answered_by": r.answered_by,
+            "contract_line": r.contract_line,
         }
         for r in results
     ]
@@ -199,8 +208,19 @@ def _append(lake: Lake, name: str, columns: Sequence[Column], rows: Sequence[Map
         return
     schema = iceberg_schema(columns)
     table = lake.find(name) or lake.create(name, schema, UNPARTITIONED_PARTITION_SPEC, {})
+    _evolve(table, columns)
     writer = DataFileWriter(table)
     batch = pa.RecordBatch.from_pylist(rows, schema=arrow_schema(columns))
     writer.write(batch, None)
     files = writer.close()
     commit(table, lambda _: Change(append=files, keep_snapshots=_KEEP_SNAPSHOTS))
+
+
+def _evolve(table: Table, columns: Sequence[Column]) -> None:
+    """Add the columns that a ledger begun by an earlier version lacks."""
+    try:
+        evolve(table, columns)
+    except CommitFailedException:
+        # Another process did so at this moment; then there is nothing left to add.
+        table.refresh()
+        evolve(table, columns)

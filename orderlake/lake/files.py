@@ -74,6 +74,8 @@ class DataFileWriter:
             for values that hardly repeat. None: Parquet decides for every column.
         statistics: columns whose bounds and null counts go into the manifest; None: all.
         level: zstd level; 1 is the fastest and here also the smaller at equal time.
+        optional: let every column hold nulls, those that the table requires too: for rows that are audited before
+            they are committed, so that a null is found there and not refused by Parquet.
     """
 
     def __init__(
@@ -83,9 +85,12 @@ class DataFileWriter:
         dictionary: Sequence[str] | None = None,
         statistics: Sequence[str] | None = None,
         level: int = 1,
+        optional: bool = False,
     ) -> None:
         self._table = table
         self.schema = table_arrow_schema(table)
+        if optional:
+            self.schema = pa.schema([field.with_nullable(True) for field in self.schema])  # noqa: FBT003
         self._options: dict[str, Any] = {
             "compression": "zstd",
             "compression_level": level,

@@ -160,6 +160,18 @@ def test_a_range_gives_what_its_days_give_one_by_one(
     assert len(together) == 4
 
 
+def test_a_null_that_a_model_must_not_return_fails_its_check_and_not_the_writing(
+    raw: RawOrders, lake: Lake, models: dict[str, Model]
+) -> None:
+    raw.land([order(n) for n in range(5)])
+    change = ("    user_id,\n", "    nullif(user_id, 'U-1') as user_id,\n")
+    result = build(lake, edited_model(models[ORDERS], change), ONE, "run")
+    assert [(f.check.name, f.value, f.samples) for f in result.findings if not f.passed] == [
+        ("user_id__required", 1, (order(1)["event_id"],))
+    ]
+    assert lake.load(ORDERS).current_snapshot() is None
+
+
 def test_a_warning_does_not_keep_a_day_from_being_published(
     raw: RawOrders, lake: Lake, models: dict[str, Model]
 ) -> None:
@@ -255,9 +267,10 @@ def edited_model(model: Model, *changes: tuple[str, str]) -> Model:
         ),
         (("    currency,\n", ""), "returns the columns"),
         (("    event_time,\n", "    event_time + interval 1 day as event_time,\n"), "outside 2026-01-10"),
+        (("    event_time,\n", "    nullif(event_time, event_time) as event_time,\n"), "1 rows without event_time"),
         (("    event_id,\n", "    nowhere as event_id,\n"), "cannot be run"),
     ],
-    ids=["another type", "a missing column", "a row outside the window", "an unknown column"],
+    ids=["another type", "a missing column", "a row outside the window", "a row without a day", "an unknown column"],
 )
 def test_a_model_that_does_not_fit_its_contract_is_an_error_and_no_failed_check(
     raw: RawOrders, lake: Lake, models: dict[str, Model], change: tuple[str, str], says: str

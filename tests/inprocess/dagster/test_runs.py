@@ -12,10 +12,12 @@ import pytest
 
 from orchestration.materialize import Graph
 from orchestration.ranges import Job, jobs_for, jobs_over
+from orderlake.contracts.checks import CheckSpec
+from orderlake.curation.audit import Finding
 from orderlake.curation.window import Window
 from orderlake.errors import CommitConflictError, InputError, ModelError
 from orderlake.lake.catalog import Lake
-from orderlake.settings import Settings
+from orderlake.settings import Settings, builtin_root
 from tests.inprocess.conftest import DAY, RawOrders, order
 
 ORDERS, MART = "analytics.orders", "marts.daily_orders"
@@ -81,7 +83,61 @@ def test_a_failed_blocking_check_leaves_its_result_no_materialization_and_nothin
     assert record is not None
     evaluation = record.event.dagster_event.asset_check_evaluation_data
     assert evaluation.metadata["samples"].value == [order(2)["event_id"]]
-    assert evaluation.metadata["failed_days"].value == ["2026-01-10"]
+    assert evaluation.metadata["failed_partitions"].value == ["2026-01-10"]
+
+
+def test_an_evaluation_is_the_roll_up_of_its_partitions(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    days = WINDOW.days
+    bad = [order(n, day, order_amount=Decimal(0)) for day in days[1:] for n in range(day.day * 10, day.day * 10 + 4)]
+    raw.land([*(order(n, day) for n, day in enumerate(days)), *bad, order(99, days[0], order_id="O-0")])
+    outcome = graph.run(Job((ORDERS,), WINDOW), instance)
+    assert not outcome.success
+
+    def evaluated(check: str) -> tuple[bool, str, dict[str, Any]]:
+        key = dg.AssetCheckKey(dg.AssetKey(["analytics", "orders"]), check)
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        assert record is not None
+        evaluation = record.event.dagster_event.asset_check_evaluation_data
+        return evaluation.passed, evaluation.severity.name, {k: v.value for k, v in evaluation.metadata.items()}
+
+    passed, severity, metadata = evaluated("order_amount__range")
+    line = metadata.pop("contract")
+    assert (passed, severity) == (False, "ERROR")
+    assert metadata == {
+        "partitions": 3, "rows": 12, "value": 8, "threshold": "must be 0", "severity": "error",
+        "answered_by": "scan, statistics",
+        "failed_partition_count": 2, "failed_partitions": [day.isoformat() for day in days[1:]], "failed_value": 8,
+        "samples": [row["event_id"] for row in bad[:5]],
+    }  # fmt: skip
+    file, number = line.split(":")
+    assert "order_amount" in (builtin_root() / "contracts" / file).read_text().splitlines()[int(number) - 1]
+    passed, severity, metadata = evaluated("one_order_one_event")
+    assert (passed, severity, metadata["severity"], metadata["samples"]) == (False, "WARN", "warning", ["O-0"])
+    passed, _, metadata = evaluated("event_id__required")
+    assert (passed, metadata["answered_by"]) == (True, "statistics")
+    assert "samples" not in metadata
+
+
+def test_severity_info_is_a_warning_that_says_so() -> None:
+    import assets.curated as module
+
+    check = CheckSpec("c", "row", severity="info")
+    finding = Finding(check, DAY, False, 1, 10, "scan", "tables/a/b.yaml:7", ("k",))
+    (result,) = module._results([finding], [check])
+    assert result.severity is dg.AssetCheckSeverity.WARN
+    assert result.metadata["severity"].value == "info"
+
+
+def test_every_declared_check_has_a_result_where_there_is_nothing_to_look_at() -> None:
+    import assets.curated as module
+
+    checks = [CheckSpec("one", "row"), CheckSpec("two", "unique")]
+    assert [(r.check_name, r.passed, r.description) for r in module._results([], checks)] == [
+        ("one", True, "no partition to look at"),
+        ("two", True, "no partition to look at"),
+    ]
 
 
 def test_of_a_range_only_the_failed_day_is_withheld(graph: Graph, instance: dg.DagsterInstance, raw: RawOrders) -> None:

@@ -118,7 +118,7 @@ def test_a_column_that_leads_nowhere_is_found_with_its_place(
     lineage = own(("    user_id,\n", f"    {expression} as user_id,\n"))
     (column,) = lineage.table(ORDERS).unresolved
     (gap,) = column.gaps
-    assert (column.ref.column, gap.reason, gap.where) == ("user_id", reason, "orders.sql:12")
+    assert (column.ref.column, gap.reason, gap.where) == ("user_id", reason, "orders.sql:13")
     assert str(lineage.table(ORDERS)) == "7 of 8 columns resolve"
     (customers,) = lineage.table(MART).unresolved
     assert (customers.ref.column, customers.gaps) == ("customers", (gap,)), "what reads it does not resolve either"
