@@ -3,8 +3,7 @@
 Every model in `sql/models/` becomes an asset here; nothing is written by hand for a new table.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -13,12 +12,12 @@ from assets.failures import as_failures, checks_failed
 from assets.lineage import materialized_lineage
 from assets.metadata import CAP, asset_key, contract_metadata, materialization_metadata, owners, tags
 from assets.partitions import window_of
+from assets.rollup import roll_up
 from orderlake.contracts.checks import CheckSpec, compile_checks
-from orderlake.curation.audit import Finding
 from orderlake.curation.build import check_published
+from orderlake.curation.ledger import failing_days
 from orderlake.curation.models import Model
 from orderlake.curation.refresh import Refresh, rebuild, refresh
-from orderlake.curation.scan import SAMPLES
 from resources.lake import LakeResource
 
 #: Tag of a run that builds of its days only those that are out of date: every run that was not asked for by a person.
@@ -90,12 +89,14 @@ def curated_asset(
             chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
             with as_failures():
                 findings = check_published(lake.open(), model, chosen, run_id)
-            yield from _results(findings, chosen)
+            yield from roll_up(findings, chosen, {})
             return
         make = refresh if ONLY_STALE in context.run.tags else rebuild
         with as_failures():
-            done = make(lake.open(), model, window_of(context), run_id)
-        yield from _results(done.findings, list(checks.values()))
+            opened = lake.open()
+            done = make(opened, model, window_of(context), run_id)
+            elsewhere = failing_days(opened, model.name)
+        yield from roll_up(done.findings, list(checks.values()), elsewhere)
         metadata = materialization_metadata(done) | materialized_lineage(context, key)
         if done.withheld:
             # The step fails, so that Dagster would not report anything: the days that were published are reported here.
@@ -113,52 +114,6 @@ def curated_asset(
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return run
-
-
-def _results(findings: Sequence[Finding], checks: Sequence[CheckSpec]) -> Iterator[dg.AssetCheckResult]:
-    """Yield one result per check, the roll-up of its partitions: it passes if none of them failed.
-
-    A check of severity info is a warning to Dagster, which knows only two; the metadata tell.
-    """
-    by_check: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        by_check[finding.check.name].append(finding)
-    for check in checks:
-        found = by_check[check.name]
-        failed = [finding for finding in found if not finding.passed]
-        metadata: dict[str, Any] = {
-            "partitions": len(found),
-            "rows": sum(finding.rows for finding in found),
-            "value": sum(finding.value for finding in found),
-            "threshold": str(check.threshold),
-            "severity": check.severity,
-            "answered_by": ", ".join(sorted({finding.answered_by for finding in found})),
-        }
-        if found:
-            metadata["contract"] = found[0].contract_line
-        if failed:
-            metadata["failed_partition_count"] = len(failed)
-            metadata["failed_partitions"] = [finding.day.isoformat() for finding in failed[:CAP]]
-            metadata["failed_value"] = sum(finding.value for finding in failed)
-            metadata["samples"] = [sample for finding in failed for sample in finding.samples][:SAMPLES]
-        yield dg.AssetCheckResult(
-            check_name=check.name,
-            asset_key=None,
-            passed=not failed,
-            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=_verdict(check, found, failed),
-            metadata=metadata,
-        )
-
-
-def _verdict(check: CheckSpec, found: Sequence[Finding], failed: Sequence[Finding]) -> str:
-    if not found:
-        return "no partition to look at"
-    if not failed:
-        return "passed"
-    worst = max(failed, key=lambda finding: abs(finding.value))
-    more = f", and on {len(failed) - 1} more days" if len(failed) > 1 else ""
-    return f"{worst.value:g} on {worst.day}, {check.threshold} expected{more}"
 
 
 def _refusal(model: Model, done: Refresh) -> str:

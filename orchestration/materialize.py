@@ -165,7 +165,7 @@ class Graph:
                     ".".join(evaluation.asset_key.path),
                     evaluation.check_name,
                     evaluation.passed,
-                    evaluation.blocking or False,
+                    evaluation.severity == dg.AssetCheckSeverity.ERROR,
                     evaluation.description or "",
                 )
             )

@@ -25,12 +25,15 @@ from orderlake.lake.commit import Change, commit
 from orderlake.lake.duck import DuckSession
 from orderlake.lake.evolution import evolve
 from orderlake.lake.files import DataFileWriter
+from orderlake.lake.merge import merge_small_files
 from orderlake.lake.pins import pin
 
 BUILDS = "ops.builds"
 CHECK_RESULTS = "ops.check_results"
 #: Snapshots the ledger's tables keep: they are read at their newest state only.
 _KEEP_SNAPSHOTS = 20
+#: Files after which they are merged: every build adds one, and every build reads them.
+_MERGE_AT = 50
 
 _INPUT = Struct(
     (
@@ -170,6 +173,34 @@ def latest_builds(lake: Lake, table: str, window: Window | None = None) -> dict[
     }
 
 
+def failing_days(lake: Lake, table: str) -> dict[str, list[dt.date]]:
+    """Return the days, ascending, on which a check's newest result failed, by check; of a table."""
+    ledger = lake.find(CHECK_RESULTS)
+    if ledger is None:
+        return {}
+    with DuckSession() as session:
+        session.attach([pin(ledger)])
+        rows = session.execute(
+            f"""
+            with failed as (
+                select distinct check_name, partition_key from {CHECK_RESULTS} where table_name = $table and not passed
+            )
+            select check_name, cast(partition_key as date)
+            from {CHECK_RESULTS}
+            join failed using (check_name, partition_key)
+            where table_name = $table
+            qualify row_number() over (partition by check_name, partition_key order by checked_at desc) = 1
+                and not passed
+            order by all
+            """,
+            {"table": table},
+        ).fetchall()
+    failing: dict[str, list[dt.date]] = {}
+    for check, day in rows:
+        failing.setdefault(check, []).append(day)
+    return failing
+
+
 def check_summary(lake: Lake) -> dict[str, tuple[int, int, list[str]]]:
     """Return per table how many checks pass now and how many fail, and the names of those that fail.
 
@@ -214,6 +245,7 @@ def _append(lake: Lake, name: str, columns: Sequence[Column], rows: Sequence[Map
     writer.write(batch, None)
     files = writer.close()
     commit(table, lambda _: Change(append=files, keep_snapshots=_KEEP_SNAPSHOTS))
+    merge_small_files(table, at_least=_MERGE_AT, sort_by="partition_key", keep_snapshots=_KEEP_SNAPSHOTS)
 
 
 def _evolve(table: Table, columns: Sequence[Column]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.rollup import roll_up
 from orchestration.materialize import Graph
-from orchestration.ranges import Job, jobs_for, jobs_over
+from orchestration.ranges import Job, jobs_for, require_partitions
 from orderlake.contracts.checks import CheckSpec
 from orderlake.curation.audit import Finding
 from orderlake.curation.window import Window
@@ -120,21 +121,31 @@ def test_an_evaluation_is_the_roll_up_of_its_partitions(
     assert "samples" not in metadata
 
 
-def test_severity_info_is_a_warning_that_says_so() -> None:
-    import assets.curated as module
+def test_a_day_that_failed_before_keeps_the_evaluation_failed_but_not_the_run(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    raw.land([order(1, order_amount=Decimal("-1.00")), order(2, DAY + dt.timedelta(days=1))])
+    graph.run(Job((ORDERS,), Window(DAY, DAY)), instance)
+    later = Window(DAY + dt.timedelta(days=1), DAY + dt.timedelta(days=1))
+    outcome = graph.run(Job((ORDERS,), later), instance)
+    assert outcome.success
+    assert [(c.check, c.text) for c in outcome.checks if not c.passed] == [
+        ("order_amount__range", "passed here; still failing on 2026-01-10")
+    ]
+    assert set(materialized(instance, "analytics", "orders")) == {"2026-01-11"}
 
+
+def test_severity_info_is_a_warning_that_says_so() -> None:
     check = CheckSpec("c", "row", severity="info")
     finding = Finding(check, DAY, False, 1, 10, "scan", "tables/a/b.yaml:7", ("k",))
-    (result,) = module._results([finding], [check])
+    (result,) = roll_up([finding], [check], {})
     assert result.severity is dg.AssetCheckSeverity.WARN
     assert result.metadata["severity"].value == "info"
 
 
 def test_every_declared_check_has_a_result_where_there_is_nothing_to_look_at() -> None:
-    import assets.curated as module
-
     checks = [CheckSpec("one", "row"), CheckSpec("two", "unique")]
-    assert [(r.check_name, r.passed, r.description) for r in module._results([], checks)] == [
+    assert [(r.check_name, r.passed, r.description) for r in roll_up([], checks, {})] == [
         ("one", True, "no partition to look at"),
         ("two", True, "no partition to look at"),
     ]
@@ -224,14 +235,13 @@ def test_tables_are_selected_by_name_wildcard_and_downstream(graph: Graph) -> No
         names(["analytics.order"])
 
 
-def test_days_outside_the_partitions_are_refused(graph: Graph) -> None:
-    models = graph.select([])
-    start = graph.settings.partitions_start
+def test_days_outside_the_partitions_are_refused() -> None:
+    start = dt.date(2010, 1, 1)
     with pytest.raises(InputError, match="2010-01-01"):
-        jobs_over(models, Window(dt.date(2009, 12, 31), dt.date(2009, 12, 31)), start)
+        require_partitions(Window(dt.date(2009, 12, 31), dt.date(2009, 12, 31)), start)
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     with pytest.raises(InputError, match="do not all exist"):
-        jobs_over(models, Window(tomorrow, tomorrow), start)
+        require_partitions(Window(tomorrow, tomorrow), start)
 
 
 def test_a_recreated_table_is_made_anew_from_its_inputs(
