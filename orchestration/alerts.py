@@ -79,7 +79,9 @@ def check_alerts(owners: Mapping[str, str], settings: AlertSettings) -> dg.Senso
 def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
     record = instance.get_latest_asset_check_evaluation_record(key)
     event = record.event.dagster_event if record and record.event else None
-    return event.asset_check_evaluation_data if event else None
+    # The newest record of a check that is about to run is only its plan.
+    is_verdict = event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return event.asset_check_evaluation_data if event and is_verdict else None
 
 
 def _alert(evaluation: dg.AssetCheckEvaluation, owners: Mapping[str, str]) -> Alert:
