@@ -94,6 +94,15 @@ def test_a_typing_mistake_inside_a_contract_property(bench: Bench, edit_contract
     refused(bench.run("land"), 2, "orders.created.v1.yaml", "'maxLenght' is not a key the standard knows here")
 
 
+def test_a_contract_anywhere_is_linted_as_what_it_says_it_is(bench: Bench) -> None:
+    text = (bench.paths[0] / "contracts" / TOPIC_FILE).read_text()
+    (bench.folder / "draft.yaml").write_text(text)
+    assert "1 contracts, 0 errors" in bench.ok("contract", "lint", "draft.yaml").out
+    contradicting = bench.run("contract", "lint", "draft.yaml", "--kind", "table")
+    assert (contradicting.code, "says 'table'" in contradicting.out) == (2, True)
+    assert "enum: CREATED " in bench.ok("contract", "show", bench.topic).out
+
+
 def test_corrupted_catalog(bench: Bench) -> None:
     bench.settings.home.mkdir(parents=True, exist_ok=True)
     (bench.settings.home / "catalog.db").write_bytes(b"this is no database" * 1000)
