@@ -71,7 +71,7 @@ def curated_asset(
                 owners=owners(model.contract),
                 tags=tags(model.contract, namespace),
                 kinds={"iceberg", "duckdb", "sql"},
-                code_version=model.code_version,
+                code_version=f"{model.contract.version}+{model.code_version}",
                 metadata=contract_metadata(model.contract, model.name),
                 automation_condition=condition,
             )
