@@ -68,6 +68,8 @@ def build_defs(*, settings: Settings | None = None, resources: Mapping[str, Any]
             lineage_checks(lineage, models),
         ],
         jobs=[build_tables],
+        # A run is a process of its own already. One more for every step costs seconds each, and nothing is gained.
+        executor=dg.in_process_executor,
         sensors=[
             raw_days_sensor(topics, settings.automation),
             automation_sensor(settings.automation.tick_seconds),
