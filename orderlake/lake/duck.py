@@ -15,8 +15,9 @@ from typing import Any, Self
 
 import duckdb
 
-from orderlake.errors import QueryError, UnavailableError
+from orderlake.errors import CatalogError, QueryError, UnavailableError
 from orderlake.lake.pins import Pin
+from orderlake.locations import local_path
 
 #: In the order in which they need each other.
 _EXTENSIONS = ("httpfs", "avro", "iceberg")
@@ -38,6 +39,11 @@ def extension_path(name: str) -> Path:
     )
 
 
+def literal(text: str) -> str:
+    """Return a text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(name: str) -> str:
     """Return a dotted name with every part quoted as a SQL identifier."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
@@ -56,11 +62,11 @@ class DuckSession:
             "set autoload_known_extensions = false",
             "set TimeZone = 'UTC'",
             "set preserve_insertion_order = false",
-            f"set temp_directory = '{self._folder.name}/spill'",
+            f"set temp_directory = {literal(f'{self._folder.name}/spill')}",
         ):
             self.connection.execute(statement)
         for name in _EXTENSIONS:
-            self.connection.execute(f"load '{extension_path(name)}'")
+            self.connection.execute(f"load {literal(str(extension_path(name)))}")
 
     def __enter__(self) -> Self:
         return self
@@ -76,19 +82,30 @@ class DuckSession:
         self._folder.cleanup()
 
     def attach(self, pins: Iterable[Pin]) -> None:
-        """Make pinned tables readable under their names; a name that is attached already is pinned anew."""
+        """Make pinned tables readable under their names; a name that is attached already is pinned anew.
+
+        Raises:
+            CatalogError: files of a table are missing or damaged.
+        """
         for pin in pins:
             self._files += 1
             path = Path(self._folder.name) / f"{self._files}-{pin.name}.metadata.json"
             path.write_text(pin.metadata_json)
             schema = pin.name.split(".")[0]
             self.connection.execute(f"create schema if not exists {quoted(schema)}")
-            self.connection.execute(f"create or replace view {quoted(pin.name)} as from iceberg_scan('{path}')")
+            view = f"create or replace view {quoted(pin.name)} as from iceberg_scan({literal(str(path))})"
+            try:
+                self.connection.execute(view)
+            except duckdb.Error as error:
+                raise CatalogError(
+                    f"the table {pin.name} cannot be read: {str(error).splitlines()[0]}.",
+                    remedy=f"put back what is missing below {local_path(pin.table.location())} from a copy.",
+                ) from error
             self.pins[pin.name] = pin
 
     def attach_files(self, name: str, files: Sequence[str]) -> None:
         """Make Parquet files readable as one relation; there must be at least one."""
-        listed = ", ".join("'" + file.removeprefix("file://").replace("'", "''") + "'" for file in files)
+        listed = ", ".join(literal(local_path(file)) for file in files)
         self.connection.execute(
             f"create or replace temp view {quoted(name)} as from read_parquet([{listed}], hive_partitioning = false)"
         )
