@@ -1,8 +1,10 @@
-"""Makes the folders that settings name, or says why one cannot be had."""
+"""Makes the folders that settings name, or says why one cannot be had; and names places outside of them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from orderlake.errors import SettingsError
@@ -27,6 +29,15 @@ def make_folder(path: Path, setting: str) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise _unusable(path, setting, "may not be written by you")
     return path
+
+
+def outside(folder: Path, suffix: str) -> Path:
+    """Return a path with a short and plain name that belongs to a folder, among this user's temporary files.
+
+    For what cannot lie in the folder itself: it may be deep, and its name may mean something else to others.
+    """
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"orderlake-{os.getuid()}" / f"{name}{suffix}"
 
 
 def _unusable(path: Path, setting: str, fact: str) -> SettingsError:

@@ -8,13 +8,10 @@ ends with the last one.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
@@ -26,6 +23,7 @@ import psutil
 
 from infra.native.services import Service
 from orderlake.errors import ServiceError
+from orderlake.folders import outside
 
 #: A server that dies sooner after its start counts as not started; after so many in a row it is given up.
 _SETTLED_SECONDS = 30
@@ -67,9 +65,8 @@ class Supervisor:
         self._home = home
         self.folder = home / "run"
         self.config = self.folder / "supervisord.conf"
-        # A unix socket's path has at most 107 bytes, and a lake may lie deep: so not below the lake.
-        name = hashlib.sha256(str(home).encode()).hexdigest()[:16]
-        self.socket = Path(tempfile.gettempdir()) / f"orderlake-{os.getuid()}" / f"{name}.sock"
+        # A unix socket's path has at most 107 bytes, and a lake may lie deep.
+        self.socket = outside(home, ".sock")
 
     def _call(self, method: str, *arguments: object) -> Any:
         """Call one method of supervisord's XML-RPC interface."""
