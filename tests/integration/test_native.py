@@ -237,3 +237,10 @@ def test_doctor_finds_nothing_wrong_with_a_healthy_lake(bench) -> None:
     found = {entry["subject"]: entry for entry in json.loads(bench.ok("doctor", "--json").out)}
     assert {entry["state"] for entry in found.values()} == {"ok"}
     assert {"Python", "lake", "contracts", "models", "catalog", "DuckDB", "Kafka"} <= set(found)
+
+
+def test_doctor_ends_with_1_if_something_is_wrong(bench) -> None:
+    bench.settings.home.write_text("a file")
+    result = bench.run("doctor", "--json")
+    assert result.code == 1
+    assert {entry["subject"] for entry in result.json if entry["state"] == "error"} == {"lake", "catalog"}
