@@ -3,20 +3,21 @@
 Every model in `sql/models/` becomes an asset here; nothing is written by hand for a new table.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
+from assets.failures import as_failures, checks_failed
+from assets.lineage import materialized_lineage
 from assets.metadata import CAP, asset_key, contract_metadata, materialization_metadata, owners, tags
 from assets.partitions import window_of
+from assets.rollup import roll_up
 from orderlake.contracts.checks import CheckSpec, compile_checks
-from orderlake.curation.audit import Finding
 from orderlake.curation.build import check_published
+from orderlake.curation.ledger import failing_days
 from orderlake.curation.models import Model
 from orderlake.curation.refresh import Refresh, rebuild, refresh
-from orderlake.errors import CommitConflictError, OrderlakeError, UnavailableError
 from resources.lake import LakeResource
 
 #: Tag of a run that builds of its days only those that are out of date: every run that was not asked for by a person.
@@ -39,7 +40,8 @@ def check_spec(model: Model, check: CheckSpec) -> dg.AssetCheckSpec:
         metadata={
             "threshold": str(check.threshold),
             "dimension": check.dimension,
-            "contract": f"{model.contract.path.name}:{check.line}",
+            "severity": check.severity,
+            "contract": model.contract.place(check.line),
         },
     )
 
@@ -69,7 +71,7 @@ def curated_asset(
                 owners=owners(model.contract),
                 tags=tags(model.contract, namespace),
                 kinds={"iceberg", "duckdb", "sql"},
-                code_version=model.code_version,
+                code_version=f"{model.contract.version}+{model.code_version}",
                 metadata=contract_metadata(model.contract, model.name),
                 automation_condition=condition,
             )
@@ -82,20 +84,20 @@ def curated_asset(
         pool=f"{namespace}_{table}",
     )
     def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Event]:
-        opened = lake.open()
-        try:
-            if key not in context.selected_asset_keys:
-                chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
-                yield from _results(check_published(opened, model, chosen, context.run.run_id), chosen)
-                return
-            only_stale = ONLY_STALE in context.run.tags
-            done = (refresh if only_stale else rebuild)(opened, model, window_of(context), context.run.run_id)
-        except OrderlakeError as error:
-            # The machinery failed, no check did. Only what passes by itself is worth another try.
-            transient = isinstance(error, UnavailableError | CommitConflictError)
-            raise dg.Failure(str(error), allow_retries=transient) from error
-        yield from _results(done.findings, list(checks.values()))
-        metadata = materialization_metadata(done)
+        run_id = context.run.run_id
+        if key not in context.selected_asset_keys:
+            chosen = [checks[selected.name] for selected in context.selected_asset_check_keys]
+            with as_failures():
+                findings = check_published(lake.open(), model, chosen, run_id)
+            yield from roll_up(findings, chosen, {})
+            return
+        make = refresh if ONLY_STALE in context.run.tags else rebuild
+        with as_failures():
+            opened = lake.open()
+            done = make(opened, model, window_of(context), run_id)
+            elsewhere = failing_days(opened, model.name)
+        yield from roll_up(done.findings, list(checks.values()), elsewhere)
+        metadata = materialization_metadata(done) | materialized_lineage(context, key)
         if done.withheld:
             # The step fails, so that Dagster would not report anything: the days that were published are reported here.
             for day, rows in done.rows.items():
@@ -104,7 +106,7 @@ def curated_asset(
                         key, partition=day.isoformat(), metadata={**metadata, "dagster/partition_row_count": rows}
                     )
                 )
-            raise dg.Failure(_refusal(model, done), allow_retries=False)
+            raise checks_failed(_refusal(model, done))
         for day, rows in done.rows.items():
             context.add_asset_metadata(
                 {"dagster/partition_row_count": rows}, asset_key=key, partition_key=day.isoformat()
@@ -112,40 +114,6 @@ def curated_asset(
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return run
-
-
-def _results(findings: Sequence[Finding], checks: Sequence[CheckSpec]) -> Iterator[dg.AssetCheckResult]:
-    """Yield one result per check: it passes only if it passed on every day."""
-    by_check: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        by_check[finding.check.name].append(finding)
-    for check in checks:
-        found = by_check[check.name]
-        failed = [finding for finding in found if not finding.passed]
-        metadata: dict[str, Any] = {
-            "days": len(found),
-            "rows": sum(finding.rows for finding in found),
-            "value": sum(finding.value for finding in found),
-        }
-        if failed:
-            metadata["failed_days"] = [finding.day.isoformat() for finding in failed[:CAP]]
-            metadata["samples"] = [sample for finding in failed for sample in finding.samples][:CAP]
-        yield dg.AssetCheckResult(
-            check_name=check.name,
-            asset_key=None,
-            passed=not failed,
-            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=_verdict(check, failed),
-            metadata=metadata,
-        )
-
-
-def _verdict(check: CheckSpec, failed: Sequence[Finding]) -> str:
-    if not failed:
-        return "passed"
-    worst = max(failed, key=lambda finding: abs(finding.value))
-    more = f", and on {len(failed) - 1} more days" if len(failed) > 1 else ""
-    return f"{worst.value:g} on {worst.day}, {check.threshold} expected{more}"
 
 
 def _refusal(model: Model, done: Refresh) -> str:

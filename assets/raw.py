@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
+from assets.failures import as_failures
 from assets.metadata import CAP, asset_key, contract_metadata, owners, tags, topic_key
 from orderlake.contracts.model import Contract
 from orderlake.contracts.naming import raw_table
@@ -60,11 +61,12 @@ def balance_check(contract: Contract) -> dg.AssetChecksDefinition:
         description=f"Every message of {topic} is in {table} or in quarantine, once.",
     )
     def check(lake: LakeResource, kafka: KafkaResource) -> dg.AssetCheckResult:
-        opened = lake.open()
-        if opened.find(table) is None:
-            return dg.AssetCheckResult(passed=True, metadata={"landed": "nothing yet"})
-        identity = kafka.describe(topic)
-        state, partitions = balance(opened, topic, kafka.watermarks(topic, identity.partitions))
+        with as_failures():
+            opened = lake.open()
+            if opened.find(table) is None:
+                return dg.AssetCheckResult(passed=True, metadata={"landed": "nothing yet"})
+            identity = kafka.describe(topic)
+            state, partitions = balance(opened, topic, kafka.watermarks(topic, identity.partitions))
         same = (state.cluster_id, state.topic_id) == (identity.cluster_id, identity.topic_id)
         return dg.AssetCheckResult(
             passed=same and all(partition.holds for partition in partitions),

@@ -6,6 +6,7 @@ state is asked for once, so that a day whose check fails is not tried again befo
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ from assets.curated import ONLY_STALE
 from assets.metadata import asset_key
 from orchestration.ranges import Job, jobs_for
 from orderlake.curation.models import Model
-from orderlake.curation.staleness import MODEL_CHANGED, Plan, plan
+from orderlake.curation.staleness import MODEL_CHANGED, Plan, StaleDay, plan
 from orderlake.settings import AutomationSettings
 from resources.lake import LakeResource
 
@@ -39,18 +40,23 @@ def catch_up_sensor(
         description="Asks for every day that is out of date and that no event has told of.",
     )
     def sensor(lake: LakeResource) -> dg.SensorResult | dg.SkipReason:
-        stale = _without_changed_models(plan(lake.open(), models))
+        stale = _of_automation(plan(lake.open(), models), dt.datetime.now(dt.UTC).date())
         requests = [_request(found, stale) for found in jobs_for(stale, models)]
         return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("every day is up to date")
 
     return sensor
 
 
-def _without_changed_models(stale: Plan) -> Plan:
-    """Leave out days that only a changed model makes out of date: to build years anew is for people to decide."""
-    return Plan(
-        {name: [day for day in days if day.reason != MODEL_CHANGED] for name, days in stale.stale.items()}, stale.idle
-    )
+def _of_automation(stale: Plan, today: dt.date) -> Plan:
+    """Leave out days that have not begun, and those that only a changed model makes out of date.
+
+    To build years anew because of a new model is for people to decide.
+    """
+
+    def wanted(found: StaleDay) -> bool:
+        return found.day <= today and found.reason != MODEL_CHANGED
+
+    return Plan({name: list(filter(wanted, days)) for name, days in stale.stale.items()}, stale.idle)
 
 
 def _request(job: Job, stale: Plan) -> dg.RunRequest:

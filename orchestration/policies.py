@@ -37,11 +37,25 @@ def refresh_on_update(raw_tables: Iterable[dg.AssetKey]) -> dg.AutomationConditi
     return (changed & ~condition.any_deps_in_progress() & ~condition.in_progress()).with_label("refresh_on_update")
 
 
+#: When published days are built again and compared, by profile. A profile that is not named does not do it.
+NIGHTLY = {"embedded": "17 3 * * *"}
+
+
+def nightly(profile: str) -> dg.AutomationCondition[dg.AssetCheckKey] | None:
+    """Return the condition of checks that run once a night (UTC) in a profile; None where they do not."""
+    cron = NIGHTLY.get(profile)
+    if cron is None:
+        return None
+    condition = dg.AutomationCondition
+    tick: dg.AutomationCondition[dg.AssetCheckKey] = condition.cron_tick_passed(cron, "UTC")
+    return (tick & ~condition.in_progress()).with_label("nightly")
+
+
 def automation_sensor(seconds: int) -> dg.AutomationConditionSensorDefinition:
     """Return the sensor that evaluates the conditions; its runs build only what is out of date."""
     return dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.all(),
+        target=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=seconds,
         run_tags={ONLY_STALE: "true"},

@@ -43,8 +43,13 @@ def jobs_for(stale: Plan, models: Sequence[Model]) -> Iterator[Job]:
     yield from (Job(tuple(pending), window) for window in shared if pending)
 
 
-def jobs_over(models: Sequence[Model], window: Window, start: dt.date) -> list[Job]:
-    """Return the run that builds models for the days that were asked for.
+def jobs_over(models: Sequence[Model], window: Window) -> list[Job]:
+    """Return the run that builds models for the days that were asked for."""
+    return [Job(tuple(model.name for model in models), window)] if models else []
+
+
+def require_partitions(window: Window, start: dt.date) -> None:
+    """Refuse days that are no partitions.
 
     Raises:
         InputError: the days lie before the partitions begin, or in the future.
@@ -54,4 +59,3 @@ def jobs_over(models: Sequence[Model], window: Window, start: dt.date) -> list[J
         raise InputError(
             f"the partitions {window} do not all exist.", allowed=f"{start} (ORDERLAKE_PARTITIONS_START) to {today}"
         )
-    return [Job(tuple(model.name for model in models), window)] if models else []

@@ -62,13 +62,17 @@ class ModelError(OrderlakeError):
 
 
 class QueryError(OrderlakeError):
-    """A SQL statement was refused by the engine."""
+    """A SQL statement was refused."""
 
     exit_code = 2
 
 
+class ConnectionClosedError(OrderlakeError):
+    """A connection of the Python API is used after it was closed."""
+
+
 class UnavailableError(OrderlakeError):
-    """A server or a store that is needed does not answer."""
+    """A server, a store or a package that is needed is not there."""
 
     exit_code = 3
 

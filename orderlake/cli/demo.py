@@ -42,7 +42,7 @@ def demo(app: App, orders: int, days: int) -> None:
     """
     from infra.native.lifecycle import up
     from orchestration.materialize import Graph
-    from orderlake.errors import ChecksFailedError
+    from orderlake.cli.materialize import raise_for
     from orderlake.progress import shown
 
     with shown():
@@ -56,8 +56,7 @@ def demo(app: App, orders: int, days: int) -> None:
             outcomes = _materialize(app, Graph(app.settings, app.lake))
     _summarize(app, planted, summary, outcomes, days=days)
     click.echo(_NEXT.format(activate=_how_to_activate(), home=app.settings.home))
-    if not all(outcome.success for outcome in outcomes):
-        raise ChecksFailedError("not everything could be built.", remedy="orderlake ui shows the runs.")
+    raise_for(outcomes)
 
 
 def _how_to_activate() -> str:
@@ -114,14 +113,9 @@ def _land(app: App) -> TopicSummary:
 
 def _materialize(app: App, graph: Graph) -> list[Outcome]:
     from orchestration.instance import open_instance
-    from orchestration.ranges import jobs_for
-    from orderlake.cli.materialize import run_jobs
 
-    models = graph.select([])
     with open_instance(app.settings) as instance:
-        outcomes = run_jobs(graph, list(jobs_for(graph.stale(models), models)), instance)
-        outcomes.append(graph.check_balance(instance))
-    return outcomes
+        return [*graph.build(graph.select([]), instance, None), graph.check_balance(instance)]
 
 
 def _summarize(app: App, planted: Planted, summary: TopicSummary, outcomes: list[Outcome], *, days: int) -> None:
@@ -154,6 +148,8 @@ def _summarize(app: App, planted: Planted, summary: TopicSummary, outcomes: list
     for check in failed:
         click.echo(f"  {check.table} {check.check}: {check.text}")
     click.echo()
+    if app.lake.find("marts.daily_orders") is None:
+        return
     with DuckSession() as session:
         recent = f"from marts.daily_orders where day >= current_date - {days} order by day, currency"
         columns, rows = run(session, app.lake, recent)

@@ -11,15 +11,15 @@ from typing import TextIO
 import click
 
 from orderlake import __version__
-from orderlake.cli import contract, demo, doctor, land, materialize, produce, quarantine, services, sql, status
+from orderlake.cli import contract, demo, doctor, land, lineage, materialize, produce, quarantine, services, sql, status
 from orderlake.cli.app import App
 from orderlake.errors import OrderlakeError
 
 _SECTIONS = {
     "Servers": ("up", "down", "status", "doctor", "logs", "ui"),
     "Data in": ("produce", "replay", "land", "quarantine"),
-    "Data out": ("materialize", "sql"),
-    "Contracts": ("contract",),
+    "Data out": ("materialize", "stale", "sql"),
+    "Contracts": ("contract", "lineage"),
     "All at once": ("demo",),
 }
 
@@ -51,7 +51,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.meta["debug"] = debug
 
 
-for module in (services, status, doctor, produce, land, quarantine, materialize, sql, contract, demo):
+for module in (services, status, doctor, produce, land, quarantine, materialize, sql, contract, lineage, demo):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""The command that builds the tables: what is out of date, or the days that are asked for."""
+"""The commands that build tables, what is out of date or what is asked for, and that explain what is out of date."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import click
 from orderlake.cli.app import App, json_option, pass_app, print_json, print_table
 
 if TYPE_CHECKING:
-    import dagster as dg
-
-    from orchestration.materialize import Graph, Outcome
-    from orchestration.ranges import Job
+    from orchestration.materialize import Outcome
+    from orderlake.curation.staleness import StaleDay
 
 
 @click.command()
@@ -32,77 +30,76 @@ def materialize(
     """
     from orchestration.instance import open_instance
     from orchestration.materialize import Graph
-    from orchestration.ranges import jobs_for, jobs_over
+    from orchestration.ranges import require_partitions
     from orderlake.curation.window import parse_window
-    from orderlake.errors import ChecksFailedError, InputError
+    from orderlake.errors import InputError
     from orderlake.progress import shown
 
     window = parse_window(partition) if partition else None
+    if window:
+        require_partitions(window, app.settings.partitions_start)
+    if recreate and not selection:
+        raise InputError("--recreate drops tables and needs to be told which.", remedy="name them.")
     with shown(enabled=not as_json):
         graph = Graph(app.settings, app.lake)
         models = graph.select(selection)
-        if recreate:
-            if not selection:
-                raise InputError("--recreate drops tables and needs to be told which.", remedy="name them.")
-            graph.recreate(models)
-        stale = graph.stale(models)
-        jobs = jobs_over(models, window, app.settings.partitions_start) if window else list(jobs_for(stale, models))
         if dry_run:
-            _print_plan([day for days in stale.stale.values() for day in days], as_json=as_json)
+            stale = graph.stale(models, window, anew=recreate or window is not None)
+            print_stale(stale.days, "would be built", as_json=as_json)
             return
+        if recreate:
+            graph.recreate(models)
         with open_instance(app.settings) as instance:
-            outcomes = run_jobs(graph, jobs, instance)
+            outcomes = graph.build(models, instance, window)
             if not selection and not partition:
                 outcomes.append(graph.check_balance(instance))
     _report(outcomes, as_json=as_json)
-    if not all(outcome.success for outcome in outcomes):
-        raise ChecksFailedError(
-            "not everything could be built; what was not published keeps its former rows.",
-            remedy="the runs, with every check, are in the Dagster UI: orderlake ui",
-        )
+    raise_for(outcomes)
 
 
-def run_jobs(graph: Graph, jobs: list[Job], instance: dg.DagsterInstance) -> list[Outcome]:
-    """Run jobs one after the other; one whose inputs were not published is left out."""
-    from orchestration.materialize import Outcome
-    from orderlake.progress import task
+@click.command()
+@click.argument("selection", nargs=-1)
+@json_option
+@pass_app
+def stale(app: App, selection: tuple[str, ...], as_json: bool) -> None:
+    """Explain which days of which tables are out of date, and why.
 
-    outcomes: list[Outcome] = []
-    with task("Materializing", total=len(jobs)) as progress:
-        for job in jobs:
-            progress.update(detail=f"{', '.join(job.tables)} {job.window}")
-            missing = _unpublished_input(graph, job, outcomes)
-            if missing:
-                problem = f"{job.window} of {', '.join(job.tables)} was left out: {missing} was not published."
-                outcomes.append(Outcome(job, "", success=False, problem=problem))
-            else:
-                outcomes.append(graph.run(job, instance))
-            progress.advance()
-    return outcomes
+    SELECTION names tables as for materialize. Told by state: a raw day by its rows, a built day by its last
+    publication, each compared with what was recorded when the day was built. Ends with 0, stale days or not.
+    """
+    from orchestration.materialize import Graph
+    from orderlake.progress import shown
 
-
-def _unpublished_input(graph: Graph, job: Job, outcomes: list[Outcome]) -> str | None:
-    read = {name for table in job.tables for name in graph.models[table].inputs} - set(job.tables)
-    for outcome in outcomes:
-        if outcome.success or outcome.job is None:
-            continue
-        other = outcome.job.window
-        if other.first <= job.window.last and job.window.first <= other.last:
-            for name in read & set(outcome.job.tables):
-                return name
-    return None
+    with shown(enabled=not as_json):
+        graph = Graph(app.settings, app.lake)
+        found = graph.stale(graph.select(selection))
+    print_stale(found.days, "out of date", as_json=as_json)
 
 
-def _print_plan(days: list[object], *, as_json: bool) -> None:
-    from dataclasses import asdict
+def raise_for(outcomes: list[Outcome]) -> None:
+    """Raise if a run failed: the error whose exit code says how."""
+    from orderlake.errors import ChecksFailedError, OrderlakeError
 
-    rows = [asdict(day) for day in days]  # type: ignore[call-overload]
-    if as_json:
-        print_json(rows)
+    failed = [outcome for outcome in outcomes if not outcome.success]
+    if not failed:
         return
-    if rows:
-        print_table(("table", "day", "why"), [(row["table"], row["day"], row["reason"]) for row in rows])
-    click.echo(f"{len(rows)} days are out of date")
+    remedy = "the runs, with every check, are in the Dagster UI: orderlake ui"
+    codes = {outcome.exit_code for outcome in failed}
+    if codes == {ChecksFailedError.exit_code}:
+        raise ChecksFailedError("what failed its checks was not published and keeps its former rows.", remedy=remedy)
+    error = OrderlakeError(f"{len(failed)} of {len(outcomes)} runs failed; see above.", remedy=remedy)
+    error.exit_code = max(codes - {ChecksFailedError.exit_code})
+    raise error
+
+
+def print_stale(days: list[StaleDay], what: str, *, as_json: bool) -> None:
+    """Print days that are out of date, or would be built."""
+    if as_json:
+        print_json([{"table": day.table, "day": day.day, "reason": day.reason} for day in days])
+        return
+    if days:
+        print_table(("table", "day", "why"), [(day.table, day.day, day.reason) for day in days])
+    click.echo(f"{len(days)} {'day' if len(days) == 1 else 'days'} {what}")
 
 
 def _report(outcomes: list[Outcome], *, as_json: bool) -> None:
@@ -137,4 +134,4 @@ def _report(outcomes: list[Outcome], *, as_json: bool) -> None:
                 click.echo(f"       {severity}: {check.table} {check.check}: {check.text}")
 
 
-COMMANDS = (materialize,)
+COMMANDS = (materialize, stale)

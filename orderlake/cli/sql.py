@@ -41,7 +41,7 @@ def sql(app: App, statement: str | None, form: str | None, as_of: str | None) ->
         if statement is None and sys.stdin.isatty():
             _shell(app, session, form, moment)
         else:
-            for part in _split(session, sys.stdin.read() if statement is None else statement):
+            for part in session.split(sys.stdin.read() if statement is None else statement):
                 _run(app, session, part, form, moment)
 
 
@@ -76,20 +76,6 @@ def _csv_value(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes | bytearray) else value
 
 
-def _split(session: DuckSession, text: str) -> Iterator[str]:
-    """Yield the statements of a script."""
-    import duckdb
-
-    from orderlake.errors import QueryError
-
-    try:
-        statements = session.connection.extract_statements(text)
-    except duckdb.Error as error:
-        raise QueryError(f"DuckDB refused the statement: {error}.") from error
-    for statement in statements:
-        yield statement.query
-
-
 def _shell(app: App, session: DuckSession, form: str | None, as_of: AsOf | None) -> None:
     from orderlake.errors import OrderlakeError
 
@@ -117,7 +103,7 @@ def _shell(app: App, session: DuckSession, form: str | None, as_of: AsOf | None)
                 if text == ".tables;":
                     print_table(["table"], [[name] for name in app.lake.table_names()])
                 else:
-                    for part in _split(session, text):
+                    for part in session.split(text):
                         _run(app, session, part, form, as_of)
             except OrderlakeError as error:
                 click.echo(f"error: {error}", err=True)

@@ -15,9 +15,10 @@ from typing import Literal
 from sqlglot import exp
 
 from orderlake.contracts.model import Column, Contract, Dimension, QualityRule, Severity
+from orderlake.contracts.thresholds import NONE_ALLOWED, Number, Threshold
 
 CheckKind = Literal["schema", "row", "unique", "row_count", "sql"]
-Number = float | int
+Comparison = Literal[">=", ">", "<=", "<"]
 
 UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
@@ -25,35 +26,17 @@ _OBJECT = re.compile(r"\$?\{(?:object|table)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """What a measured number must be for a check to pass (the ODCS operators)."""
+class Claim:
+    """What a rule says of one column in terms of null counts and bounds, which a data file's statistics may prove.
 
-    operator: str = "mustBe"
-    operand: Number | tuple[Number, Number] = 0
-    unit: Literal["rows", "percent"] = "rows"
+    Attributes:
+        never_null: no value is null.
+        bounds: how every value that is not null compares with which limits.
+    """
 
-    def accepts(self, value: Number, rows: int) -> bool:
-        """Return whether a value measured over `rows` rows passes; percent is of the rows, 0 of none."""
-        if self.unit == "percent":
-            value = 100 * value / rows if rows else 0
-        if isinstance(self.operand, tuple):
-            inside = self.operand[0] <= value <= self.operand[1]
-            return inside if self.operator == "mustBeBetween" else not inside
-        verdicts = {
-            "mustBe": value == self.operand,
-            "mustNotBe": value != self.operand,
-            "mustBeGreaterThan": value > self.operand,
-            "mustBeGreaterOrEqualTo": value >= self.operand,
-            "mustBeLessThan": value < self.operand,
-            "mustBeLessOrEqualTo": value <= self.operand,
-        }
-        return verdicts[self.operator]
-
-    def __str__(self) -> str:
-        unit = " percent" if self.unit == "percent" else ""
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.operator).lower()
-        operand = " and ".join(map(str, self.operand)) if isinstance(self.operand, tuple) else self.operand
-        return f"{words} {operand}{unit}"
+    column: str
+    never_null: bool = False
+    bounds: tuple[tuple[Comparison, Number], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +44,10 @@ class CheckSpec:
     """One check of a table.
 
     Attributes:
-        kind: `row` measures rows that break `predicate`, `unique` rows that repeat `columns`, `row_count` rows,
-            `sql` the number that `query` returns, `schema` differences between table and contract.
+        kind: `row` measures rows that break `predicate`, `unique` rows that repeat `columns` (a null repeats nothing),
+            `row_count` rows, `sql` the number that `query` returns, `schema` differences between table and contract.
         predicate: for `row`: the condition that every row must meet.
+        claim: for `row`: the same condition as statistics may prove it; None where they cannot.
         query: for `sql`: a SELECT over `{object}`, the audited rows; may use the model's inputs and the parameters
             `$window_start` and `$window_end` of the audited partition.
         line: where the contract says so.
@@ -73,8 +57,9 @@ class CheckSpec:
     kind: CheckKind
     columns: tuple[str, ...] = ()
     predicate: str | None = None
+    claim: Claim | None = None
     query: str | None = None
-    threshold: Threshold = Threshold()
+    threshold: Threshold = NONE_ALLOWED
     severity: Severity = "error"
     dimension: Dimension = "conformity"
     description: str = ""
@@ -94,7 +79,12 @@ def bind_object(query: str, relation: str) -> str:
 def compile_checks(contract: Contract) -> tuple[CheckSpec, ...]:
     """Return all checks of a table's contract: schema, key, every column's declared rules, every quality rule."""
     checks = [
-        CheckSpec("schema__matches_contract", "schema", description="Columns and types are those of the contract.")
+        CheckSpec(
+            "schema__matches_contract",
+            "schema",
+            description="Columns and types are those of the contract.",
+            line=contract.line,
+        )
     ]
     if contract.primary_key:
         checks.append(
@@ -116,16 +106,19 @@ def _unique(name: str, columns: tuple[str, ...], line: int) -> CheckSpec:
 
 
 def _column_checks(column: Column) -> Iterator[CheckSpec]:
-    def row(rule: str, predicate: exp.Expr, text: str, dimension: Dimension = "conformity") -> CheckSpec:
+    def row(
+        rule: str, predicate: exp.Expr, text: str, dimension: Dimension = "conformity", claim: Claim | None = None
+    ) -> CheckSpec:
         return CheckSpec(
-            f"{column.name}__{rule}", "row", (column.name,), predicate.sql("duckdb"), dimension=dimension,
+            f"{column.name}__{rule}", "row", (column.name,), predicate.sql("duckdb"), claim, dimension=dimension,
             description=f"{column.name} {text}", line=column.line,
         )  # fmt: skip
 
     name = exp.column(column.name, quoted=True)
     limits = column.constraints
     if column.required:
-        yield row("required", name.is_(exp.null()).not_(), "is never null.", "completeness")
+        never_null = Claim(column.name, never_null=True)
+        yield row("required", name.is_(exp.null()).not_(), "is never null.", "completeness", never_null)
     if column.unique:
         yield _unique(f"{column.name}__unique", (column.name,), column.line)
     if limits.enum is not None:
@@ -141,23 +134,24 @@ def _column_checks(column: Column) -> Iterator[CheckSpec]:
     if limits.multiple_of is not None:
         remainder = exp.func("mod", name, exp.convert(limits.multiple_of), dialect="duckdb")
         yield row("multiple_of", remainder.eq(0), f"is a multiple of {limits.multiple_of}.")
-    bounds = (
-        (limits.minimum, exp.GTE, "at least"),
-        (limits.exclusive_minimum, exp.GT, "greater than"),
-        (limits.maximum, exp.LTE, "at most"),
-        (limits.exclusive_maximum, exp.LT, "less than"),
+    bounds: tuple[tuple[Number | None, type[exp.Binary], str, Comparison], ...] = (
+        (limits.minimum, exp.GTE, "at least", ">="),
+        (limits.exclusive_minimum, exp.GT, "greater than", ">"),
+        (limits.maximum, exp.LTE, "at most", "<="),
+        (limits.exclusive_maximum, exp.LT, "less than", "<"),
     )
     given = [
-        (operator(this=name.copy(), expression=exp.convert(value)), f"{words} {value}")
-        for value, operator, words in bounds
+        (operator(this=name.copy(), expression=exp.convert(value)), f"{words} {value}", (comparison, value))
+        for value, operator, words, comparison in bounds
         if value is not None
     ]
     if given:
         yield row(
             "range",
-            exp.and_(*(part for part, _ in given)),
-            f"is {' and '.join(text for _, text in given)}.",
+            exp.and_(*(part for part, _, _ in given)),
+            f"is {' and '.join(text for _, text, _ in given)}.",
             "accuracy",
+            Claim(column.name, bounds=tuple(bound for _, _, bound in given)),
         )
 
 
@@ -184,6 +178,7 @@ def _rule_check(rule: QualityRule) -> CheckSpec:
     arguments = dict(rule.arguments)
     kind: CheckKind = "row"
     predicate: exp.Expr | None = None
+    claim: Claim | None = None
     columns: tuple[str, ...] = (rule.column,) if rule.column else ()
     dimension: Dimension = "conformity"
     name = exp.column(rule.column or "", quoted=True)
@@ -197,6 +192,7 @@ def _rule_check(rule: QualityRule) -> CheckSpec:
             columns = tuple(map(str, _list(arguments.get("properties")))) or columns
         case "nullValues":
             predicate, dimension = name.is_(exp.null()).not_(), "completeness"
+            claim = Claim(rule.column or "", never_null=True)
         case "missingValues":
             absent = [value for value in _list(arguments.get("missingValues")) if value is not None]
             present = name.copy().is_(exp.null()).not_()
@@ -213,6 +209,7 @@ def _rule_check(rule: QualityRule) -> CheckSpec:
         kind=kind,
         columns=columns,
         predicate=predicate.sql("duckdb") if predicate is not None else None,
+        claim=claim,
         query=rule.query,
         threshold=Threshold(rule.operator, rule.operand, rule.unit),
         severity=rule.severity,

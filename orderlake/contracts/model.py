@@ -128,6 +128,7 @@ class Contract:
         physical_name: the topic's name, or `namespace.table`.
         partition_column: the timestamp or date whose UTC day (or hour) is the partition.
         path: the file it was read from.
+        line: where the table or topic is described in it.
     """
 
     id: str
@@ -148,6 +149,7 @@ class Contract:
     tags: tuple[str, ...] = ()
     topic: TopicOptions = TopicOptions()
     path: Path = field(default=Path(), compare=False)
+    line: int = field(default=1, compare=False)
 
     def column(self, name: str) -> Column:
         """Return the column of that name.
@@ -165,6 +167,12 @@ class Contract:
         """The primary key's columns in their declared order."""
         keyed = [c for c in self.columns if c.primary_key_position is not None]
         return tuple(c.name for c in sorted(keyed, key=lambda c: c.primary_key_position or 0))
+
+    def place(self, line: int) -> str:
+        """Return `file:line`, the file as it is named below the folder `contracts`: the same on every machine."""
+        parts = self.path.parts
+        below = parts[-parts[::-1].index("contracts") :] if "contracts" in parts[:-1] else parts[-1:]
+        return f"{'/'.join(below)}:{line}"
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)

@@ -61,6 +61,7 @@ def _contract(odcs: OpenDataContractStandard, schema: SchemaObject, kind: Kind, 
             config=tuple(sorted((key, str(value)) for key, value in custom.get("topicConfig", {}).items())),
         ),
         path=findings.document.path,
+        line=findings.document.line(_ROOT),
     )
 
 

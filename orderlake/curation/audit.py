@@ -1,4 +1,9 @@
-"""Evaluates a contract's checks over rows, day by day: one scan answers every rule of a row and of a key.
+"""Evaluates a contract's checks over rows, day by day; each is answered by the cheapest that can.
+
+1. The catalog answers the check of the schema.
+2. Statistics of the data files prove rules and count rows (`evidence`): nothing is read.
+3. One scan answers every rule that is left of every day, with counts, duplicates and samples (`scan`).
+4. Rules of type sql are queries, one per day.
 
 The rows are a relation of a DuckDB session: staged files before they are published, or a table's pin. A check whose
 query fails is an error of the machinery and raises; it never counts as a failed check.
@@ -7,18 +12,25 @@ query fails is an error of the machinery and raises; it never counts as a failed
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 from orderlake.contracts.checks import CheckSpec, bind_object
 from orderlake.contracts.model import Contract
+from orderlake.curation.evidence import Evidence
+from orderlake.curation.scan import SAMPLES, Scanned, conformed, rows_between, scan
 from orderlake.curation.window import Window
 from orderlake.errors import ModelError, QueryError
-from orderlake.lake.duck import DuckSession, quoted
+from orderlake.lake.duck import DuckSession
 
-_SAMPLES = 5
+#: Who answered a check, cheapest first.
+Tier = Literal["catalog", "statistics", "scan", "query"]
+
 #: The rows of one day, for rules that are queries.
 _OF_DAY = "audited_day"
+_NOTHING = Scanned(0, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,8 @@ class Finding:
     Attributes:
         value: the measured number; what it must be is the check's threshold.
         rows: rows of the day.
+        answered_by: how it was measured.
+        contract_line: `file:line` of the contract that asks for it.
         samples: keys of up to five rows that break the check.
     """
 
@@ -36,28 +50,31 @@ class Finding:
     passed: bool
     value: float
     rows: int
-    samples: Sequence[str] = field(default_factory=tuple)
+    answered_by: Tier
+    contract_line: str
+    samples: Sequence[str] = ()
 
 
 class Audit:
     """The checks of one table over one relation.
 
     Args:
-        session: holds the relation, and the tables that rules of type sql read.
+        session: holds the tables that rules of type sql read.
         contract: of the table.
-        relation: the rows.
-        schema_differences: how the table differs from its contract; the check of the schema measures their number.
+        relation: makes the rows readable in the session and returns their name; called once, and only if rows must be
+            read.
+        evidence: what is known of the rows without reading them.
     """
 
     def __init__(
-        self, session: DuckSession, contract: Contract, relation: str, schema_differences: Sequence[str]
+        self, session: DuckSession, contract: Contract, relation: Callable[[], str], evidence: Evidence
     ) -> None:
         assert contract.partition_column is not None  # noqa: S101 - every audited table is partitioned
         self._session = session
         self._contract = contract
-        self._relation = quoted(relation)
-        self._schema_differences = schema_differences
-        self._day = f"cast({quoted(contract.partition_column)} as date)"
+        self._relation = relation
+        self._evidence = evidence
+        self._partition_column = contract.partition_column
 
     def evaluate(self, checks: Sequence[CheckSpec], days: Iterable[dt.date]) -> list[Finding]:
         """Return a finding for every check and every day; a day may have no rows.
@@ -65,40 +82,66 @@ class Audit:
         Raises:
             ModelError: a rule's query cannot be run, or does not return one number.
         """
-        measured = self._scan(checks)
-        findings = []
-        for day in sorted(days):
-            rows, values = measured.get(day, (0, {}))
-            for check in checks:
-                value = self._value(check, day, rows, values)
-                passed = check.threshold.accepts(value, rows)
-                samples = () if passed else self._samples(check, day)
-                findings.append(Finding(check, day, passed, value, rows, samples))
-        return findings
-
-    def _value(self, check: CheckSpec, day: dt.date, rows: int, values: Mapping[str, float]) -> float:
-        match check.kind:
-            case "schema":
-                return len(self._schema_differences)
-            case "row_count":
-                return rows
-            case "sql":
-                return self._query(check, day)
-        return values.get(check.name, 0)
-
-    def _scan(self, checks: Sequence[CheckSpec]) -> Mapping[dt.date, tuple[int, dict[str, float]]]:
-        """Return rows and measured values by day, from one pass over the relation."""
-        scanned = [check for check in checks if check.kind in {"row", "unique"}]
-        measures = [f"{self._day} as day", "count(*) as rows"]
-        measures += [f"{_measure(check)} as {quoted(check.name)}" for check in scanned]
-        statement = f"select {', '.join(measures)} from {self._relation} group by 1"
-        return {
-            row[0]: (row[1], {check.name: float(value) for check, value in zip(scanned, row[2:], strict=True)})
-            for row in self._session.execute(statement).fetchall()
+        ordered = sorted(days)
+        unproven = {
+            day: {c.name for c in checks if c.kind in {"row", "unique"} and not self._evidence.proves(c, day)}
+            for day in ordered
         }
+        scanned = self._scan(checks, unproven)
+        return [
+            finding
+            for day in ordered
+            for finding in self._of_day(day, checks, scanned.get(day, _NOTHING), unproven[day])
+        ]
+
+    def _of_day(
+        self, day: dt.date, checks: Sequence[CheckSpec], scanned: Scanned, unproven: Collection[str]
+    ) -> Iterator[Finding]:
+        counted = self._evidence.rows(day)
+        rows = scanned.rows if counted is None else counted
+        queried = self._queried([check for check in checks if check.kind == "sql"], day)
+        for check in checks:
+            answer: tuple[float, Tier, Sequence[str]]
+            match check.kind:
+                case "schema":
+                    differences = self._evidence.differences
+                    answer = len(differences), "catalog", differences[:SAMPLES]
+                case "row_count":
+                    answer = rows, "scan" if counted is None else "statistics", ()
+                case "sql":
+                    answer = queried[check.name], "query", ()
+                case _ if check.name in unproven:
+                    answer = scanned.values.get(check.name, 0), "scan", scanned.samples.get(check.name, ())
+                case _:
+                    answer = 0, "statistics", ()
+            value, tier, samples = answer
+            passed = check.threshold.accepts(value, rows)
+            line = self._contract.place(check.line)
+            yield Finding(check, day, passed, value, rows, tier, line, () if passed else tuple(samples))
+
+    @cached_property
+    def _source(self) -> str:
+        return conformed(self._relation(), self._contract, self._evidence.schema)
+
+    def _scan(
+        self, checks: Sequence[CheckSpec], unproven: Mapping[dt.date, Collection[str]]
+    ) -> Mapping[dt.date, Scanned]:
+        """Answer what statistics leave open, and count rows where they do not."""
+        days = [day for day, names in unproven.items() if names or self._evidence.rows(day) is None]
+        if not days:
+            return {}
+        names = set().union(*unproven.values())
+        wanted = [check for check in checks if check.name in names]
+        return scan(self._session, self._contract, self._source, wanted, days)
+
+    def _queried(self, checks: Sequence[CheckSpec], day: dt.date) -> dict[str, float]:
+        """Run the rules of type sql over one day."""
+        if checks:
+            rows = rows_between(self._source, self._partition_column, day, day)
+            self._session.execute(f"create or replace temp view {_OF_DAY} as {rows}")
+        return {check.name: self._query(check, day) for check in checks}
 
     def _query(self, check: CheckSpec, day: dt.date) -> float:
-        self._session.execute(f"create or replace temp view {_OF_DAY} as {self._rows_of(day)}")
         statement = bind_object(check.query or "", _OF_DAY)
         used = {name: value for name, value in Window(day, day).parameters.items() if f"${name}" in statement}
         rule = f"the rule {check.name} of {self._contract.physical_name} ({self._contract.path}:{check.line})"
@@ -112,33 +155,3 @@ class Audit:
                 remedy="let its query return one row with one column that is not null.",
             )
         return float(rows[0][0])
-
-    def _rows_of(self, day: dt.date) -> str:
-        return f"from {self._relation} where {self._day} = date '{day}'"
-
-    def _samples(self, check: CheckSpec, day: dt.date) -> tuple[str, ...]:
-        """Return the keys of a few rows that break a check; none where it is about the day as a whole."""
-        match check.kind:
-            case "schema":
-                return tuple(self._schema_differences[:_SAMPLES])
-            case "row":
-                key = self._contract.primary_key or (self._contract.columns[0].name,)
-                statement = f"select {_columns(key)} {self._rows_of(day)} and ({check.predicate}) is false order by all"
-            case "unique":
-                having = "group by all having count(*) > 1 order by all"
-                statement = f"select {_columns(check.columns)} {self._rows_of(day)} {having}"
-            case _:
-                return ()
-        rows = self._session.execute(f"{statement} limit {_SAMPLES}").fetchall()
-        return tuple(", ".join(map(str, row)) for row in rows)
-
-
-def _columns(names: Sequence[str]) -> str:
-    return ", ".join(quoted(name) for name in names)
-
-
-def _measure(check: CheckSpec) -> str:
-    if check.kind == "row":
-        return f"count(*) filter (where ({check.predicate}) is false)"
-    columns = _columns(check.columns)
-    return f"count(*) - count(distinct {columns if len(check.columns) == 1 else f'({columns})'})"

@@ -26,6 +26,7 @@ from orderlake.contracts.checks import CheckSpec, compile_checks
 from orderlake.contracts.iceberg import contract_spec, iceberg_schema
 from orderlake.contracts.model import Contract
 from orderlake.curation.audit import Audit, Finding
+from orderlake.curation.evidence import published_evidence, staged_evidence
 from orderlake.curation.ledger import Build, CheckResult, record_builds, record_check_results
 from orderlake.curation.models import Model, is_raw
 from orderlake.curation.staging import Staged, stage
@@ -125,11 +126,11 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
     with DuckSession() as session:
         session.attach(pins.values())
         staged = stage(session, model, table, window)
-        _attach_staged(session, table, staged)
         present = {day for state in states.values() for day in state} | set(staged.rows)
         days = [day for day in window.days if day in present] or [window.first]
-        differing = _schema_differences(table, model.contract)
-        findings = Audit(session, model.contract, _AUDITED, differing).evaluate(checks, days)
+        evidence = staged_evidence(model.contract, table, staged.files)
+        audit = Audit(session, model.contract, lambda: _attach_staged(session, table, staged), evidence)
+        findings = audit.evaluate(checks, days)
     withheld = _withheld(findings)
     result = BuildResult(
         model=model,
@@ -191,22 +192,19 @@ def check_published(
     days = days or list(rows_by_day(table, pinned.snapshot))
     with DuckSession() as session:
         session.attach([pinned, *(pin(lake.load(name)) for name in model.inputs)])
-        differing = _schema_differences(table, model.contract)
-        findings = Audit(session, model.contract, model.name, differing).evaluate(checks, days)
+        evidence = published_evidence(model.contract, pinned)
+        findings = Audit(session, model.contract, lambda: model.name, evidence).evaluate(checks, days)
     record_check_results(lake, _results(model.name, findings, pinned.snapshot_id, run_id))
     return findings
 
 
-def _attach_staged(session: DuckSession, table: Table, staged: Staged) -> None:
+def _attach_staged(session: DuckSession, table: Table, staged: Staged) -> str:
     if staged.files:
         session.attach_files(_AUDITED, [file.file_path for file in staged.files])
     else:
         session.attach([Pin(f"staged.{_AUDITED}", table, None)])
         session.execute(f"create temp view {_AUDITED} as from staged.{_AUDITED}")
-
-
-def _schema_differences(table: Table, contract: Contract) -> list[str]:
-    return [difference.text for difference in differences(table.schema(), contract.columns)]
+    return _AUDITED
 
 
 def _offsets(pinned: Pin) -> dict[int, int]:
@@ -252,7 +250,7 @@ def _results(
     return [
         CheckResult(
             table, f.day, f.check.name, f.passed, f.check.severity, f.value, str(f.check.threshold), f.rows, run_id,
-            now, None if f.day in withheld else snapshot_id, f.samples,
+            now, None if f.day in withheld else snapshot_id, f.samples, f.answered_by, f.contract_line,
         )
         for f in findings
     ]  # fmt: skip

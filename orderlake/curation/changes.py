@@ -21,7 +21,7 @@ MOST_REPORTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """How often a day may be reported, in seconds: the running day (and later ones), and days that are over."""
+    """How often a day may be reported, in seconds: the running day, and days that are over."""
 
     today: float
     late: float
@@ -86,8 +86,10 @@ def look(table: Table, cursor: TableCursor, throttle: Throttle, now: float) -> t
     if sequence > cursor.sequence:
         waiting = waiting | days_changed(table, cursor.sequence)
     today = dt.datetime.fromtimestamp(now, dt.UTC).date()
+    # A clock that runs ahead may land events of tomorrow: they wait until there is such a day.
+    begun = (day for day in waiting if day <= today)
     due = sorted(
-        (day for day in waiting if now - cursor.reported.get(day, 0) >= throttle.interval(day, today)), reverse=True
+        (day for day in begun if now - cursor.reported.get(day, 0) >= throttle.interval(day, today)), reverse=True
     )[:MOST_REPORTS]
     rows = rows_by_day(table, table.current_snapshot(), due) if due else {}
     still = {day: at for day, at in cursor.reported.items() if now - at < max(throttle.today, throttle.late)}

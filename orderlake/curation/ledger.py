@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.table import Table
 
 from orderlake.contracts.arrow import arrow_schema
 from orderlake.contracts.iceberg import iceberg_schema
@@ -21,13 +23,17 @@ from orderlake.curation.window import Window
 from orderlake.lake.catalog import Lake
 from orderlake.lake.commit import Change, commit
 from orderlake.lake.duck import DuckSession
+from orderlake.lake.evolution import evolve
 from orderlake.lake.files import DataFileWriter
+from orderlake.lake.merge import merge_small_files
 from orderlake.lake.pins import pin
 
 BUILDS = "ops.builds"
 CHECK_RESULTS = "ops.check_results"
 #: Snapshots the ledger's tables keep: they are read at their newest state only.
 _KEEP_SNAPSHOTS = 20
+#: Files after which they are merged: every build adds one, and every build reads them.
+_MERGE_AT = 50
 
 _INPUT = Struct(
     (
@@ -59,6 +65,8 @@ _CHECK_COLUMNS = (
     Column("snapshot_id", LONG, description="The snapshot that was checked; null for data that was not published."),
     Column("run_id", STRING, required=True, description="The run that checked."),
     Column("checked_at", TIMESTAMPTZ, required=True, description="When."),
+    Column("answered_by", STRING, description="How: from the catalog, the files' statistics, a scan or a query."),
+    Column("contract_line", STRING, description="Where the contract asks for it: file:line."),
 )
 
 
@@ -93,6 +101,8 @@ class CheckResult:
     checked_at: dt.datetime
     snapshot_id: int | None = None
     samples: Sequence[str] = field(default_factory=tuple)
+    answered_by: str | None = None
+    contract_line: str | None = None
 
 
 def record_builds(lake: Lake, builds: Iterable[Build]) -> None:
@@ -130,6 +140,8 @@ def record_check_results(lake: Lake, results: Iterable[CheckResult]) -> None:
             "snapshot_id": r.snapshot_id,
             "run_id": r.run_id,
             "checked_at": r.checked_at,
+            "answered_by": r.answered_by,
+            "contract_line": r.contract_line,
         }
         for r in results
     ]
@@ -159,6 +171,34 @@ def latest_builds(lake: Lake, table: str, window: Window | None = None) -> dict[
         day: Build(name, day, publish, snapshot, count, at, run, code, {i["table_name"]: i["state"] for i in inputs})
         for name, day, publish, snapshot, count, at, run, code, inputs in rows
     }
+
+
+def failing_days(lake: Lake, table: str) -> dict[str, list[dt.date]]:
+    """Return the days, ascending, on which a check's newest result failed, by check; of a table."""
+    ledger = lake.find(CHECK_RESULTS)
+    if ledger is None:
+        return {}
+    with DuckSession() as session:
+        session.attach([pin(ledger)])
+        rows = session.execute(
+            f"""
+            with failed as (
+                select distinct check_name, partition_key from {CHECK_RESULTS} where table_name = $table and not passed
+            )
+            select check_name, cast(partition_key as date)
+            from {CHECK_RESULTS}
+            join failed using (check_name, partition_key)
+            where table_name = $table
+            qualify row_number() over (partition by check_name, partition_key order by checked_at desc) = 1
+                and not passed
+            order by all
+            """,
+            {"table": table},
+        ).fetchall()
+    failing: dict[str, list[dt.date]] = {}
+    for check, day in rows:
+        failing.setdefault(check, []).append(day)
+    return failing
 
 
 def check_summary(lake: Lake) -> dict[str, tuple[int, int, list[str]]]:
@@ -199,8 +239,20 @@ def _append(lake: Lake, name: str, columns: Sequence[Column], rows: Sequence[Map
         return
     schema = iceberg_schema(columns)
     table = lake.find(name) or lake.create(name, schema, UNPARTITIONED_PARTITION_SPEC, {})
+    _evolve(table, columns)
     writer = DataFileWriter(table)
     batch = pa.RecordBatch.from_pylist(rows, schema=arrow_schema(columns))
     writer.write(batch, None)
     files = writer.close()
     commit(table, lambda _: Change(append=files, keep_snapshots=_KEEP_SNAPSHOTS))
+    merge_small_files(table, at_least=_MERGE_AT, sort_by="partition_key", keep_snapshots=_KEEP_SNAPSHOTS)
+
+
+def _evolve(table: Table, columns: Sequence[Column]) -> None:
+    """Add the columns that a ledger begun by an earlier version lacks."""
+    try:
+        evolve(table, columns)
+    except CommitFailedException:
+        # Another process did so at this moment; then there is nothing left to add.
+        table.refresh()
+        evolve(table, columns)

@@ -36,7 +36,8 @@ def stage(session: DuckSession, model: Model, table: Table, window: Window) -> S
     """Run a model over its attached inputs and write what it returns.
 
     Raises:
-        ModelError: the statement fails, its columns are not those of the contract, or a row lies outside the window.
+        ModelError: the statement fails, its columns are not those of the contract, or a row has no day or one outside
+            the window.
     """
     try:
         result = session.execute(model.sql, window.parameters)
@@ -44,12 +45,14 @@ def stage(session: DuckSession, model: Model, table: Table, window: Window) -> S
         raise ModelError(f"{model.path} cannot be run: {error.fact}", remedy="correct the statement.") from error
     reader = result.to_arrow_reader(_BATCH_ROWS)
     _compare_columns(model, reader.schema)
-    writer = DataFileWriter(table, level=3)
+    writer = DataFileWriter(table, level=3, optional=True)
     counted: Counter[int] = Counter()
     try:
         with task(f"Building {model.name} {window}", total=len(window.ordinals)) as progress:
             for batch in reader:
-                ordinals = _ordinals(batch.column(model.partition_column))
+                days = batch.column(model.partition_column)
+                _require_day(model, days)
+                ordinals = _ordinals(days)
                 _require_inside(model, ordinals, window)
                 writer.write(batch, ordinals)
                 counted.update(dict(zip(*map(np.ndarray.tolist, np.unique(ordinals, return_counts=True)), strict=True)))
@@ -79,6 +82,14 @@ def _ordinals(column: pa.Array) -> npt.NDArray[np.int64]:
         column.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False).astype(np.int64)
     )
     return days
+
+
+def _require_day(model: Model, days: pa.Array) -> None:
+    if days.null_count:
+        raise ModelError(
+            f"{model.path} returned {days.null_count} rows without {model.partition_column}: they belong to no day.",
+            remedy=f"leave out the rows whose {model.partition_column} is null.",
+        )
 
 
 def _require_inside(model: Model, ordinals: npt.NDArray[np.int64], window: Window) -> None:

@@ -9,7 +9,7 @@ change nothing about that.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyiceberg.table import Table
@@ -36,12 +36,14 @@ class StaleDay:
     Attributes:
         reason: why, for people.
         state: fingerprint of the inputs and of the model; the same as long as nothing about the day changes.
+        waits_for: inputs of which the day is out of date as well.
     """
 
     table: str
     day: dt.date
     reason: str
-    state: str = field(default="", compare=False)
+    state: str = ""
+    waits_for: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,24 @@ class Plan:
 
     stale: dict[str, list[StaleDay]]
     idle: dict[str, set[dt.date]]
+
+    @property
+    def days(self) -> list[StaleDay]:
+        """All days of all tables."""
+        return [found for days in self.stale.values() for found in days]
+
+    def without(self, tried: Collection[StaleDay]) -> Plan:
+        """Return what is left after some days were tried in vain: neither they nor what would be made from them."""
+        given_up = {(found.table, found.day) for found in tried}
+        left: dict[str, list[StaleDay]] = {}
+        for name, days in self.stale.items():
+            left[name] = []
+            for found in days:
+                if found in tried or any((source, found.day) in given_up for source in found.waits_for):
+                    given_up.add((name, found.day))
+                else:
+                    left[name].append(found)
+        return Plan(left, self.idle)
 
 
 def input_state(lake: Lake, name: str, window: Window | None = None) -> dict[dt.date, str]:
@@ -70,29 +90,34 @@ def raw_state(table: Table, snapshot: Snapshot | None, window: Window | None = N
     return {day: str(rows) for day, rows in rows_by_day(table, snapshot, window.days if window else None).items()}
 
 
-def plan(lake: Lake, models: Sequence[Model], window: Window | None = None) -> Plan:
+def plan(lake: Lake, models: Sequence[Model], window: Window | None = None, anew: Collection[str] = ()) -> Plan:
     """Compare the state of the inputs with what the tables were built from.
 
     Args:
         lake: the lake.
         models: the models to look at, each after those it reads.
         window: look at these days only.
+        anew: tables to take as if they had never been built.
     """
     states: dict[str, dict[dt.date, str]] = {}
     stale: dict[str, list[StaleDay]] = {}
     idle: dict[str, set[dt.date]] = {}
     for model in models:
         # A table that is gone has no built days, whatever the ledger says.
-        builds = latest_builds(lake, model.name, window) if lake.find(model.name) else {}
+        is_there = model.name not in anew and lake.find(model.name) is not None
+        builds = latest_builds(lake, model.name, window) if is_there else {}
         for name in model.inputs:
             if name not in states:
                 states[name] = input_state(lake, name, window)
         # What will be rebuilt above is out of date here too, whatever its state is now.
-        coming = {day.day: name for name in model.inputs for day in stale.get(name, [])}
+        coming: dict[dt.date, tuple[str, ...]] = {}
+        for name in model.inputs:
+            for found in stale.get(name, []):
+                coming[found.day] = (*coming.get(found.day, ()), name)
         days = set(builds).union(coming, *(states[name] for name in model.inputs))
         reasons = {day: _reason(model, day, builds.get(day), states, coming) for day in days}
         stale[model.name] = [
-            StaleDay(model.name, day, reason, _fingerprint(model, day, states))
+            StaleDay(model.name, day, reason, _fingerprint(model, day, states), coming.get(day, ()))
             for day in sorted(days)
             if (reason := reasons[day])
         ]
@@ -105,10 +130,10 @@ def _reason(
     day: dt.date,
     build: Build | None,
     states: Mapping[str, Mapping[dt.date, str]],
-    coming: Mapping[dt.date, str],
+    coming: Mapping[dt.date, tuple[str, ...]],
 ) -> str | None:
     if day in coming:
-        return f"{coming[day]} is out of date"
+        return f"{' and '.join(coming[day])} is out of date"
     now = {name: states[name].get(day, _NO_ROWS) for name in model.inputs}
     if build is None:
         return None if set(now.values()) == {_NO_ROWS} else "never built"

@@ -75,13 +75,26 @@ class Lake:
         self.catalog = catalog
 
     @classmethod
-    def open(cls, settings: Settings) -> Lake:
-        """Open the lake of a profile; an embedded one is created where it does not exist.
+    def open(cls, settings: Settings, *, create: bool = True) -> Lake:
+        """Open the lake of a profile.
+
+        Args:
+            settings: where it is.
+            create: begin an embedded lake where there is none.
 
         Raises:
             SettingsError: the lake's folder cannot be made.
+            InputError: there is no lake, and none is to be created.
             CatalogError: the catalog cannot be opened.
         """
+        if not create and not (settings.home / "catalog.db").is_file():
+            raise InputError(
+                f"there is no lake in {settings.home}.",
+                remedy=[
+                    "name the folder of another one: ORDERLAKE_HOME, or orderlake.connect(home=...).",
+                    "or begin one here: `orderlake demo`, or `orderlake up` and `orderlake land`.",
+                ],
+            )
         path = make_folder(settings.home, "ORDERLAKE_HOME") / "catalog.db"
         try:
             return cls(_open_sqlite(path, settings.warehouse))
@@ -93,6 +106,10 @@ class Lake:
                     "or begin a new lake: set ORDERLAKE_HOME to an empty folder.",
                 ],
             ) from error
+
+    def close(self) -> None:
+        """Give back the catalog's connections; the lake opens new ones when it is used again."""
+        self.catalog.close()
 
     def table_names(self) -> list[str]:
         """Return every table as `namespace.table`, sorted.
@@ -115,6 +132,8 @@ class Lake:
         Raises:
             CatalogError: the catalog does not answer, or the table's metadata file is missing or damaged.
         """
+        if "." not in name:
+            return None  # PyIceberg refuses a name without a namespace with an error of its own
         try:
             return self.catalog.load_table(name)
         except NoSuchTableError:
@@ -194,12 +213,11 @@ def damaged(name: str, location: str, error: Exception) -> CatalogError:
 @contextlib.contextmanager
 def reading(table: Table) -> Iterator[None]:
     """Turn what goes wrong while the files of a table's snapshots are read into an error that names the table."""
-    name = ".".join(table.name())
     try:
         yield
     except UNREADABLE as error:
         raise CatalogError(
-            f"the table {name} cannot be read: {_first_line(error)}.",
+            f"the table {'.'.join(table.name())} cannot be read: {_first_line(error)}.",
             remedy=f"put back what is missing below {local_path(table.location())} from a copy.",
         ) from error
 

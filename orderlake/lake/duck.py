@@ -1,12 +1,16 @@
 """A DuckDB session over pinned tables: the SQL engine of the embedded profile.
 
 Tables appear under their own names (`raw.x`, `analytics.orders`) as views over their pins. The session lives in
-memory, in UTC, and installs nothing: its extensions come from wheels.
+memory, in UTC, and installs nothing: its extensions come from wheels. A reader that shares a session with others
+takes a `PinnedCatalog`, in which the names mean its own pins for as long as it likes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib.util
+import itertools
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,7 +50,17 @@ def literal(text: str) -> str:
 
 def quoted(name: str) -> str:
     """Return a dotted name with every part quoted as a SQL identifier."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    return ".".join(identifier(part) for part in name.split("."))
+
+
+def identifier(name: str) -> str:
+    """Return one name, dots included, quoted as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def refused(error: duckdb.Error) -> QueryError:
+    """Return DuckDB's refusal of a statement as our error."""
+    return QueryError(f"DuckDB refused the statement: {error}".replace("\n\n", "\n"))
 
 
 class DuckSession:
@@ -56,12 +70,14 @@ class DuckSession:
         self._folder = tempfile.TemporaryDirectory(prefix="orderlake-duck-")
         self.connection = duckdb.connect()
         self.pins: dict[str, Pin] = {}
-        self._files = 0
+        self._numbers = itertools.count(1)
         for statement in (
             "set autoinstall_known_extensions = false",
             "set autoload_known_extensions = false",
             "set TimeZone = 'UTC'",
             "set preserve_insertion_order = false",
+            # Else a name in SQL that is no table may find a variable of the Python function that runs it.
+            "set global python_enable_replacements = false",
             f"set temp_directory = {literal(f'{self._folder.name}/spill')}",
         ):
             self.connection.execute(statement)
@@ -88,20 +104,36 @@ class DuckSession:
             CatalogError: files of a table are missing or damaged.
         """
         for pin in pins:
-            self._files += 1
-            path = Path(self._folder.name) / f"{self._files}-{pin.name}.metadata.json"
-            path.write_text(pin.metadata_json)
-            schema = pin.name.split(".")[0]
-            self.connection.execute(f"create schema if not exists {quoted(schema)}")
-            view = f"create or replace view {quoted(pin.name)} as from iceberg_scan({literal(str(path))})"
-            try:
-                self.connection.execute(view)
-            except duckdb.Error as error:
-                raise CatalogError(
-                    f"the table {pin.name} cannot be read: {str(error).splitlines()[0]}.",
-                    remedy=f"put back what is missing below {local_path(pin.table.location())} from a copy.",
-                ) from error
+            self._create_view(self.connection, pin)
             self.pins[pin.name] = pin
+
+    def catalog(self, pins: Iterable[Pin]) -> PinnedCatalog:
+        """Return a database in which these pins, and nothing else of the lake, are readable under their names."""
+        name = f"pinned_{next(self._numbers)}"
+        cursor = self.connection.cursor()
+        # A cursor has settings of its own: it does not inherit the time zone.
+        cursor.execute(f"set TimeZone = 'UTC'; attach ':memory:' as {name}; use {name}")
+        for pin in pins:
+            self._create_view(cursor, pin)
+        return PinnedCatalog(name, cursor)
+
+    def _create_view(self, connection: duckdb.DuckDBPyConnection, pin: Pin) -> None:
+        text = pin.metadata_json
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = Path(self._folder.name) / f"{digest}.metadata.json"
+        if not path.exists():
+            unfinished = path.with_suffix(f".{next(self._numbers)}")
+            unfinished.write_text(text)
+            unfinished.replace(path)
+        connection.execute(f"create schema if not exists {quoted(pin.name.split('.')[0])}")
+        view = f"create or replace view {quoted(pin.name)} as from iceberg_scan({literal(str(path))})"
+        try:
+            connection.execute(view)
+        except duckdb.IOException as error:
+            raise CatalogError(
+                f"the table {pin.name} cannot be read: {str(error).splitlines()[0]}.",
+                remedy=f"put back what is missing below {local_path(pin.table.location())} from a copy.",
+            ) from error
 
     def attach_files(self, name: str, files: Sequence[str]) -> None:
         """Make Parquet files readable as one relation; there must be at least one."""
@@ -109,6 +141,27 @@ class DuckSession:
         self.connection.execute(
             f"create or replace temp view {quoted(name)} as from read_parquet([{listed}], hive_partitioning = false)"
         )
+
+    def statements(self, text: str) -> list[duckdb.Statement]:
+        """Return the statements of a script; DuckDB may make several of one PIVOT.
+
+        Raises:
+            QueryError: the text is no SQL.
+        """
+        try:
+            return self.connection.extract_statements(text)
+        except duckdb.Error as error:
+            raise refused(error) from error
+
+    def split(self, script: str) -> list[str]:
+        """Return the texts of the statements of a script.
+
+        Raises:
+            QueryError: the script is no SQL.
+        """
+        texts = [statement.query for statement in self.statements(script)]
+        # The parts of a PIVOT have no text: a script with one in it is run as a whole.
+        return texts if all(texts) else [script]
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run one statement.
@@ -119,4 +172,23 @@ class DuckSession:
         try:
             return self.connection.execute(statement, dict(parameters) if parameters else None)
         except duckdb.Error as error:
-            raise QueryError(f"DuckDB refused the statement: {error}".replace("\n\n", "\n")) from error
+            raise refused(error) from error
+
+
+class PinnedCatalog:
+    """A DuckDB database of a session that holds views over some pins and stays as it is.
+
+    Attributes:
+        name: its name in the session; views that are created in it find the pins from every connection.
+        cursor: a connection of its own, on which names mean these pins; for one thread at a time.
+    """
+
+    def __init__(self, name: str, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.name = name
+        self.cursor = cursor
+
+    def close(self) -> None:
+        """Drop the database; nothing happens if the session has ended."""
+        with contextlib.suppress(duckdb.Error):
+            self.cursor.execute(f"use memory; detach {self.name}")
+            self.cursor.close()

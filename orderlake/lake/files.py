@@ -22,6 +22,7 @@ from pyiceberg.io.pyarrow import (
     schema_to_pyarrow,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.transforms import HourTransform
 from pyiceberg.typedef import Record
@@ -35,26 +36,33 @@ _ROW_GROUP = 131_072
 NULL_PARTITION = np.iinfo(np.int64).min
 
 _REGULAR = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+#: The same for rows that DuckDB reads: it hands out a uuid as its text.
+_READ = {**_REGULAR, pa.uuid(): pa.string()}
 
 
-def _regular(kind: pa.DataType) -> pa.DataType:
+def _regular(kind: pa.DataType, types: dict[pa.DataType, pa.DataType]) -> pa.DataType:
     """Return a type with 32-bit offsets, which every row here has, nested fields and their ids included."""
     if pa.types.is_large_list(kind) or pa.types.is_list(kind):
-        return pa.list_(_regular_field(kind.value_field))
+        return pa.list_(_regular_field(kind.value_field, types))
     if pa.types.is_struct(kind):
-        return pa.struct([_regular_field(kind.field(i)) for i in range(kind.num_fields)])
+        return pa.struct([_regular_field(kind.field(i), types) for i in range(kind.num_fields)])
     if pa.types.is_map(kind):
-        return pa.map_(_regular_field(kind.key_field), _regular_field(kind.item_field))
-    return _REGULAR.get(kind, kind)
+        return pa.map_(_regular_field(kind.key_field, types), _regular_field(kind.item_field, types))
+    return types.get(kind, kind)
 
 
-def _regular_field(field: pa.Field) -> pa.Field:
-    return field.with_type(_regular(field.type))
+def _regular_field(field: pa.Field, types: dict[pa.DataType, pa.DataType]) -> pa.Field:
+    return field.with_type(_regular(field.type, types))
 
 
 def table_arrow_schema(table: Table) -> pa.Schema:
     """Return the Arrow schema of a table's rows, with Iceberg's field ids."""
-    return pa.schema([_regular_field(field) for field in schema_to_pyarrow(table.schema())])
+    return pa.schema([_regular_field(field, _REGULAR) for field in schema_to_pyarrow(table.schema())])
+
+
+def described_schema(schema: Schema) -> pa.Schema:
+    """Return the Arrow schema of rows as they are read: with descriptions (metadata `doc`), without field ids."""
+    return pa.schema([_regular_field(field, _READ) for field in schema_to_pyarrow(schema, include_field_ids=False)])
 
 
 class DataFileWriter:
@@ -66,6 +74,8 @@ class DataFileWriter:
             for values that hardly repeat. None: Parquet decides for every column.
         statistics: columns whose bounds and null counts go into the manifest; None: all.
         level: zstd level; 1 is the fastest and here also the smaller at equal time.
+        optional: let every column hold nulls, those that the table requires too: for rows that are audited before
+            they are committed, so that a null is found there and not refused by Parquet.
     """
 
     def __init__(
@@ -75,9 +85,12 @@ class DataFileWriter:
         dictionary: Sequence[str] | None = None,
         statistics: Sequence[str] | None = None,
         level: int = 1,
+        optional: bool = False,
     ) -> None:
         self._table = table
         self.schema = table_arrow_schema(table)
+        if optional:
+            self.schema = pa.schema([field.with_nullable(True) for field in self.schema])  # noqa: FBT003
         self._options: dict[str, Any] = {
             "compression": "zstd",
             "compression_level": level,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table
@@ -39,7 +39,8 @@ def _spans(manifest: ManifestFile, ordinals: Collection[int]) -> bool:
     return any(low <= ordinal <= high for ordinal in ordinals)
 
 
-def _live_files(table: Table, snapshot: Snapshot | None, ordinals: Collection[int] | None = None) -> Iterator[DataFile]:
+def live_files(table: Table, snapshot: Snapshot | None, ordinals: Collection[int] | None = None) -> Iterator[DataFile]:
+    """Yield the data files of a snapshot; with `ordinals`, those of these partitions."""
     with reading(table):
         for manifest in snapshot.manifests(table.io) if snapshot else ():
             if manifest.content == ManifestContent.DATA and (ordinals is None or _spans(manifest, ordinals)):
@@ -48,16 +49,10 @@ def _live_files(table: Table, snapshot: Snapshot | None, ordinals: Collection[in
                         yield entry.data_file
 
 
-def partition_rows(table: Table, snapshot: Snapshot | None, ordinals: Collection[int] | None = None) -> dict[int, int]:
-    """Return the number of live rows by partition ordinal (NULL_PARTITION for rows without one).
-
-    Args:
-        table: the table.
-        snapshot: at which snapshot.
-        ordinals: of these partitions only.
-    """
+def partition_rows(table: Table, snapshot: Snapshot | None) -> dict[int, int]:
+    """Return the number of live rows by partition ordinal (NULL_PARTITION for rows without one)."""
     rows: dict[int, int] = defaultdict(int)
-    for file in _live_files(table, snapshot, ordinals):
+    for file in live_files(table, snapshot):
         rows[ordinal_of(file)] += file.record_count
     return dict(rows)
 
@@ -76,16 +71,36 @@ def rows_by_day(table: Table, snapshot: Snapshot | None, days: Collection[dt.dat
     """
     per_day = _per_day(table)
     ordinals = None if days is None else {day_ordinal(day) * per_day + n for day in days for n in range(per_day)}
-    found: dict[dt.date, int] = defaultdict(int)
-    for ordinal, rows in partition_rows(table, snapshot, ordinals).items():
-        if ordinal != NULL_PARTITION and rows:
-            found[day_of(ordinal // per_day)] += rows
-    return dict(found)
+    found = files_by_day(table, live_files(table, snapshot, ordinals))
+    return {day: rows for day, files in found.items() if (rows := sum(file.record_count for file in files))}
+
+
+def files_by_day(table: Table, files: Iterable[DataFile]) -> dict[dt.date, list[DataFile]]:
+    """Return files of a table partitioned by day or hour by UTC day; rows without a day are left out."""
+    per_day = _per_day(table)
+    days: dict[dt.date, list[DataFile]] = defaultdict(list)
+    for file in files:
+        if (ordinal := ordinal_of(file)) != NULL_PARTITION:
+            days[day_of(ordinal // per_day)].append(file)
+    return dict(days)
+
+
+def has_deletes(table: Table, snapshot: Snapshot | None) -> bool:
+    """Return whether rows of live files are deleted by delete files; we write none, other engines may.
+
+    Where they are, the counts and bounds of data files describe more rows than there are.
+    """
+    with reading(table):
+        manifests = snapshot.manifests(table.io) if snapshot else []
+    return any(
+        manifest.content == ManifestContent.DELETES and (manifest.has_added_files() or manifest.has_existing_files())
+        for manifest in manifests
+    )
 
 
 def partition_files(table: Table, metadata: TableMetadata, ordinals: Collection[int]) -> dict[str, DataFile]:
     """Return the live data files of the partitions in `ordinals` at the metadata's current snapshot, by location."""
-    return {file.file_path: file for file in _live_files(table, metadata.current_snapshot(), ordinals)}
+    return {file.file_path: file for file in live_files(table, metadata.current_snapshot(), ordinals)}
 
 
 def days_changed(table: Table, since: int) -> set[dt.date]:

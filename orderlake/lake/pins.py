@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
@@ -37,6 +38,13 @@ class Pin:
     def snapshot_id(self) -> int | None:
         """Id of the snapshot."""
         return self.snapshot.snapshot_id if self.snapshot else None
+
+    @property
+    def schema(self) -> Schema:
+        """The columns the table has at this snapshot."""
+        schemas = self.table.schemas()
+        identity = self.snapshot.schema_id if self.snapshot else None
+        return self.table.schema() if identity is None else schemas[identity]
 
     @cached_property
     def metadata_json(self) -> str:

@@ -1,10 +1,14 @@
-"""Answers SQL over the lake: which tables a statement reads, pinned together, in a DuckDB session."""
+"""SQL over the lake: what a moment means, which tables a statement reads, pinned together.
+
+The command line and the Python API ask here, so that both understand a statement and a time alike.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsIndex
 
 from orderlake.errors import InputError, QueryError
 from orderlake.lake.catalog import Lake
@@ -13,24 +17,33 @@ from orderlake.lake.pins import Pin, pin
 
 #: A moment, or the id of a snapshot.
 AsOf = dt.datetime | int
+#: How people give one: `parse_as_of` says what each means.
+AsOfLike = str | SupportsIndex | dt.date
 
 
-def parse_as_of(text: str) -> AsOf:
-    """Return what `--as-of` means: a snapshot id, or a moment (UTC unless it says otherwise).
+def parse_as_of(given: AsOfLike) -> AsOf:
+    """Return the snapshot id or the moment that is meant: UTC unless it says otherwise, a day is its first instant.
 
     Raises:
         InputError: it is neither.
     """
-    if text.isdigit():
-        return int(text)
     try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"{text!r} is neither a snapshot nor a time.",
-            allowed="a snapshot id, or an ISO date or date-time such as 2026-01-31 or 2026-01-31T10:30:00Z",
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        if isinstance(given, str):
+            if given.isdecimal():
+                return int(given)
+            given = dt.datetime.fromisoformat(given)
+        if isinstance(given, dt.datetime):
+            return given if given.tzinfo else given.replace(tzinfo=dt.UTC)
+        if isinstance(given, dt.date):
+            return dt.datetime.combine(given, dt.time(), dt.UTC)
+        if not isinstance(given, bool):
+            return operator.index(given)
+    except (ValueError, TypeError):
+        pass
+    raise InputError(
+        f"{given!r} is neither a snapshot nor a time.",
+        allowed="a snapshot id, or an ISO date or date-time such as 2026-01-31 or 2026-01-31T10:30:00Z",
+    )
 
 
 def pin_tables(lake: Lake, names: Iterable[str], as_of: AsOf | None = None) -> list[Pin]:
@@ -74,6 +87,21 @@ def tables_read(statement: str, known: Iterable[str]) -> list[str]:
     return [name for name in names if name in read]
 
 
+def pin_read(lake: Lake, statement: str, as_of: AsOf | None = None) -> list[Pin]:
+    """Pin together what a statement reads.
+
+    Raises:
+        InputError: a snapshot is not there.
+    """
+    return pin_tables(lake, tables_read(statement, lake.table_names()), as_of)
+
+
+def with_tables(error: QueryError, lake: Lake) -> QueryError:
+    """Return the error of a statement with the tables there are, if it names one there is not."""
+    names = "does not exist" in error.fact and (lake.table_names() or "no table: nothing has been landed yet")
+    return QueryError(error.fact, allowed=names or error.allowed, remedy=error.remedy)
+
+
 def run(
     session: DuckSession, lake: Lake, statement: str, as_of: AsOf | None = None
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -86,13 +114,10 @@ def run(
         QueryError: DuckDB refused the statement.
         InputError: a snapshot or table is not there.
     """
-    session.attach(pin_tables(lake, tables_read(statement, lake.table_names()), as_of))
+    session.attach(pin_read(lake, statement, as_of))
     try:
         result = session.execute(statement)
     except QueryError as error:
-        if "does not exist" in error.fact:
-            names = lake.table_names() or "no table: nothing has been landed yet"
-            raise QueryError(error.fact, allowed=names) from error
-        raise
+        raise with_tables(error, lake) from error
     columns = [column[0] for column in result.description or []]
     return columns, result.fetchall() if columns else []

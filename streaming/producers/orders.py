@@ -131,7 +131,8 @@ class _Orders:
     """Draws orders. What is the same for all of them is computed once: this is the hot path of generating."""
 
     def __init__(self, spec: OrdersSpec, planted: Planted) -> None:
-        self.rng = random.Random(spec.seed)  # noqa: S311 - not a secret
+        # The start counts too: runs that only began at another time are other orders, not the same ids at other times.
+        self.rng = random.Random(f"{spec.seed} {spec.start.isoformat()}")  # noqa: S311 - not a secret
         faker = Faker()
         faker.seed_instance(spec.seed)
         self._customers = [faker.unique.bothify("USR-????????", letters=_ALPHABET) for _ in range(_CUSTOMERS)]

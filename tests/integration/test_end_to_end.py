@@ -95,7 +95,7 @@ def test_a_file_is_replayed_landed_and_materialized_to_the_numbers_added_up_by_h
         outcomes = orders.ok("materialize", "--json").json
         assert all(outcome["success"] for outcome in outcomes)
         assert [o["partition"] for o in outcomes] == ["2010-12-01..2010-12-23", None]
-        assert sum(check["passed"] for outcome in outcomes for check in outcome["checks"]) == 38
+        assert sum(check["passed"] for outcome in outcomes for check in outcome["checks"]) == 40
         good = query(orders, "select count(*) as n from analytics.orders")[0]["n"]
         assert int(good) == raw // times, "however often it is replayed"
         duck = query(orders, "select day, sum(amount) as amount from marts.daily_orders group by day order by day")
@@ -152,19 +152,29 @@ def test_a_day_that_breaks_its_contract_is_not_published_and_the_command_says_so
     fill(orders, 300)
     orders.ok("land", "--until-caught-up")
     orders.ok("materialize")
-    before = query(orders, "select count(*) as n, sum(order_amount) as a from analytics.orders")
+    now = dt.datetime.now(dt.UTC)
+    of_today = f"where event_time >= date '{now.date()}'"
+    before = query(orders, f"select count(*) as n, sum(order_amount) as a from analytics.orders {of_today}")
     bad = {
-        "event_id": "cdbdd3e8-b73c-5d14-9f53-8d75b9b942ff", "event_time": dt.datetime.now(dt.UTC).isoformat(),
+        "event_id": "cdbdd3e8-b73c-5d14-9f53-8d75b9b942ff", "event_time": now.isoformat(),
         "order_id": "NEGATIVE", "user_id": "U", "order_amount": "-7.00", "currency": "EUR", "order_status": "CREATED",
     }  # fmt: skip
-    (orders.folder / "bad.jsonl").write_text(json.dumps(bad))
+    long_ago = dt.datetime(2020, 2, 29, 12, tzinfo=dt.UTC)
+    good = bad | {
+        "event_id": "cdbdd3e8-b73c-5d14-9f53-8d75b9b942fe", "event_time": long_ago.isoformat(), "order_amount": "5.00",
+    }  # fmt: skip
+    (orders.folder / "bad.jsonl").write_text(json.dumps(bad) + "\n" + json.dumps(good))
     orders.ok("replay", "bad.jsonl", "--topic", TOPIC)
     orders.ok("land", "--until-caught-up")
     result = orders.run("materialize")
     assert result.code == 6
-    assert "was not published: order_amount__range failed" in result.out
+    assert f"not published of analytics.orders: {now.date()}, where order_amount__range failed" in result.out
     assert "error: analytics.orders order_amount__range: 1 on" in result.out
-    assert query(orders, "select count(*) as n, sum(order_amount) as a from analytics.orders") == before
+    assert query(orders, f"select count(*) as n, sum(order_amount) as a from analytics.orders {of_today}") == before
+    mart = query(orders, "select orders, amount from marts.daily_orders where day = date '2020-02-29'")
+    assert mart == [{"orders": "1", "amount": "5.00"}], "another day does not suffer for it"
+    (stale,) = [day for day in orders.ok("stale", "--json").json if day["table"] == "analytics.orders"]
+    assert (stale["day"], "rows of the day" in stale["reason"]) == (str(now.date()), True)
     tables = {t["table"]: t for t in orders.ok("status", "--json").json["tables"]}
     assert tables["analytics.orders"]["failing_checks"] == ["order_amount__range"]
     assert tables["analytics.orders"]["stale_days"] == 1
@@ -300,7 +310,7 @@ def test_the_demo_runs_twice_and_adds_up(orders: Bench) -> None:
     for run in (1, 2):
         text = orders.ok("demo", "--orders", "3000", "--days", "3").out
         assert f"seed {run}," in text
-        assert "Checks: 38 passed, 0 failed" in text
+        assert "Checks: 40 passed, 0 failed" in text
         planted, found = zip(*re.findall(r"│ [a-z_0-9]+ +│ +(\d+) │ +(\d+) │", text), strict=True)
         assert planted == found, "every planted dirt was found, for its reason"
         raw, quarantined = orders.assert_exactly_once()

@@ -39,6 +39,24 @@ def test_the_command_line_loads_nothing_heavy_before_a_command_runs() -> None:
     assert not loaded & heavy
 
 
+def test_importing_the_library_loads_nothing_heavy_before_a_lake_is_opened() -> None:
+    loaded = modules_after("import orderlake; orderlake.connect, orderlake.OrderlakeError, orderlake.errors")
+    assert "orderlake.errors" in loaded
+    heavy = {"pyarrow", "pyiceberg", "duckdb", "pandas", "numpy", "pydantic", "sqlalchemy", "dagster", "yaml", "click"}
+    assert not loaded & heavy
+    assert not {name for name in loaded if name.startswith("orderlake.")} - {"orderlake.errors"}
+
+
+def test_reading_from_python_does_not_load_dagster_or_kafka() -> None:
+    loaded = modules_after("import orderlake; orderlake.Connection, orderlake.TableView, orderlake.QueryResult")
+    assert "duckdb" in loaded
+    assert not loaded & {"dagster", "confluent_kafka"}
+
+
+def test_the_library_is_typed() -> None:
+    assert (builtin_root() / "orderlake" / "py.typed").exists()
+
+
 def test_the_code_location_loads_in_a_fresh_interpreter() -> None:
     """Dagster imports it so; what only works because a test imported something before, fails here."""
     code = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -78,3 +79,20 @@ def test_every_violation_code_is_explained() -> None:
     text = (ROOT / "docs" / "contracts.md").read_text()
     table = text.split("| code | meaning |")[1].split("\n\n")[0]
     assert set(re.findall(r"^\| `([a-z_0-9]+)` \|", table, re.M)) == set(VIOLATION_CODES)
+
+
+def test_the_diagram_of_lineage_is_what_the_command_prints() -> None:
+    from click.testing import CliRunner
+
+    (diagram,) = code_blocks(ROOT / "docs" / "lineage.md", "mermaid")
+    assert CliRunner().invoke(cli, ["lineage", "marts.daily_orders", "--mermaid"]).stdout == diagram
+    tree = CliRunner().invoke(cli, ["lineage", "marts.daily_orders.average"]).stdout
+    assert f"```\n{tree}```" in (ROOT / "docs" / "lineage.md").read_text()
+
+
+def test_every_kind_of_lineage_is_explained() -> None:
+    from orderlake.curation.lineage.values import Kind
+
+    table = (ROOT / "docs" / "lineage.md").read_text().split("| type | kind | meaning |")[1].split("\n\n")[0]
+    explained = {kind for row in table.splitlines()[2:] for kind in re.findall(r"`([a-z_]+)`", row.split("|")[2])}
+    assert explained == set(get_args(Kind))

@@ -146,6 +146,32 @@ def test_a_failed_day_does_not_keep_the_others_from_being_published(
     assert [s.day for s in stale[ORDERS]] == [NEXT], "and goes on being out of date"
 
 
+def test_a_range_gives_what_its_days_give_one_by_one(
+    raw: RawOrders, lake: Lake, models: dict[str, Model], rows_of: Rows
+) -> None:
+    """Also where a producer sends one event_id with two days, which the contract asks it not to."""
+    twice = {"event_id": order(1)["event_id"], "order_id": "again"}
+    raw.land([order(1), order(2), order(3, NEXT, **twice), order(4, NEXT)])
+    build(lake, models[ORDERS], Window(DAY, NEXT), "range")
+    together = rows_of(ORDERS, "order_id")
+    for day in (DAY, NEXT):
+        build(lake, models[ORDERS], Window(day, day), "day")
+    assert rows_of(ORDERS, "order_id") == together
+    assert len(together) == 4
+
+
+def test_a_null_that_a_model_must_not_return_fails_its_check_and_not_the_writing(
+    raw: RawOrders, lake: Lake, models: dict[str, Model]
+) -> None:
+    raw.land([order(n) for n in range(5)])
+    change = ("    user_id,\n", "    nullif(user_id, 'U-1') as user_id,\n")
+    result = build(lake, edited_model(models[ORDERS], change), ONE, "run")
+    assert [(f.check.name, f.value, f.samples) for f in result.findings if not f.passed] == [
+        ("user_id__required", 1, (order(1)["event_id"],))
+    ]
+    assert lake.load(ORDERS).current_snapshot() is None
+
+
 def test_a_warning_does_not_keep_a_day_from_being_published(
     raw: RawOrders, lake: Lake, models: dict[str, Model]
 ) -> None:
@@ -241,9 +267,10 @@ def edited_model(model: Model, *changes: tuple[str, str]) -> Model:
         ),
         (("    currency,\n", ""), "returns the columns"),
         (("    event_time,\n", "    event_time + interval 1 day as event_time,\n"), "outside 2026-01-10"),
+        (("    event_time,\n", "    nullif(event_time, event_time) as event_time,\n"), "1 rows without event_time"),
         (("    event_id,\n", "    nowhere as event_id,\n"), "cannot be run"),
     ],
-    ids=["another type", "a missing column", "a row outside the window", "an unknown column"],
+    ids=["another type", "a missing column", "a row outside the window", "a row without a day", "an unknown column"],
 )
 def test_a_model_that_does_not_fit_its_contract_is_an_error_and_no_failed_check(
     raw: RawOrders, lake: Lake, models: dict[str, Model], change: tuple[str, str], says: str

@@ -10,12 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.rollup import roll_up
 from orchestration.materialize import Graph
-from orchestration.ranges import Job, jobs_for, jobs_over
+from orchestration.ranges import Job, jobs_for, require_partitions
+from orderlake.contracts.checks import CheckSpec
+from orderlake.curation.audit import Finding
 from orderlake.curation.window import Window
 from orderlake.errors import CommitConflictError, InputError, ModelError
 from orderlake.lake.catalog import Lake
-from orderlake.settings import Settings
+from orderlake.settings import Settings, builtin_root
 from tests.inprocess.conftest import DAY, RawOrders, order
 
 ORDERS, MART = "analytics.orders", "marts.daily_orders"
@@ -48,7 +51,7 @@ def test_a_range_of_days_is_one_run_with_an_event_a_day(
     raw.land([order(n, DAY + dt.timedelta(days=n % 3)) for n in range(30)])
     outcome = graph.run(Job((ORDERS, MART), WINDOW), instance)
     assert outcome.success, outcome.problem
-    assert len(outcome.checks) == 37
+    assert len(outcome.checks) == 39
     assert all(check.passed for check in outcome.checks)
     assert len(instance.get_run_records()) == 1
     events = materialized(instance, "analytics", "orders")
@@ -81,7 +84,71 @@ def test_a_failed_blocking_check_leaves_its_result_no_materialization_and_nothin
     assert record is not None
     evaluation = record.event.dagster_event.asset_check_evaluation_data
     assert evaluation.metadata["samples"].value == [order(2)["event_id"]]
-    assert evaluation.metadata["failed_days"].value == ["2026-01-10"]
+    assert evaluation.metadata["failed_partitions"].value == ["2026-01-10"]
+
+
+def test_an_evaluation_is_the_roll_up_of_its_partitions(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    days = WINDOW.days
+    bad = [order(n, day, order_amount=Decimal(0)) for day in days[1:] for n in range(day.day * 10, day.day * 10 + 4)]
+    raw.land([*(order(n, day) for n, day in enumerate(days)), *bad, order(99, days[0], order_id="O-0")])
+    outcome = graph.run(Job((ORDERS,), WINDOW), instance)
+    assert not outcome.success
+
+    def evaluated(check: str) -> tuple[bool, str, dict[str, Any]]:
+        key = dg.AssetCheckKey(dg.AssetKey(["analytics", "orders"]), check)
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        assert record is not None
+        evaluation = record.event.dagster_event.asset_check_evaluation_data
+        return evaluation.passed, evaluation.severity.name, {k: v.value for k, v in evaluation.metadata.items()}
+
+    passed, severity, metadata = evaluated("order_amount__range")
+    line = metadata.pop("contract")
+    assert (passed, severity) == (False, "ERROR")
+    assert metadata == {
+        "partitions": 3, "rows": 12, "value": 8, "threshold": "must be 0", "severity": "error",
+        "answered_by": "scan, statistics",
+        "failed_partition_count": 2, "failed_partitions": [day.isoformat() for day in days[1:]], "failed_value": 8,
+        "samples": [row["event_id"] for row in bad[:5]],
+    }  # fmt: skip
+    file, number = line.split(":")
+    assert "order_amount" in (builtin_root() / "contracts" / file).read_text().splitlines()[int(number) - 1]
+    passed, severity, metadata = evaluated("one_order_one_event")
+    assert (passed, severity, metadata["severity"], metadata["samples"]) == (False, "WARN", "warning", ["O-0"])
+    passed, _, metadata = evaluated("event_id__required")
+    assert (passed, metadata["answered_by"]) == (True, "statistics")
+    assert "samples" not in metadata
+
+
+def test_a_day_that_failed_before_keeps_the_evaluation_failed_but_not_the_run(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    raw.land([order(1, order_amount=Decimal("-1.00")), order(2, DAY + dt.timedelta(days=1))])
+    graph.run(Job((ORDERS,), Window(DAY, DAY)), instance)
+    later = Window(DAY + dt.timedelta(days=1), DAY + dt.timedelta(days=1))
+    outcome = graph.run(Job((ORDERS,), later), instance)
+    assert outcome.success
+    assert [(c.check, c.text) for c in outcome.checks if not c.passed] == [
+        ("order_amount__range", "passed here; still failing on 2026-01-10")
+    ]
+    assert set(materialized(instance, "analytics", "orders")) == {"2026-01-11"}
+
+
+def test_severity_info_is_a_warning_that_says_so() -> None:
+    check = CheckSpec("c", "row", severity="info")
+    finding = Finding(check, DAY, False, 1, 10, "scan", "tables/a/b.yaml:7", ("k",))
+    (result,) = roll_up([finding], [check], {})
+    assert result.severity is dg.AssetCheckSeverity.WARN
+    assert result.metadata["severity"].value == "info"
+
+
+def test_every_declared_check_has_a_result_where_there_is_nothing_to_look_at() -> None:
+    checks = [CheckSpec("one", "row"), CheckSpec("two", "unique")]
+    assert [(r.check_name, r.passed, r.description) for r in roll_up([], checks, {})] == [
+        ("one", True, "no partition to look at"),
+        ("two", True, "no partition to look at"),
+    ]
 
 
 def test_of_a_range_only_the_failed_day_is_withheld(graph: Graph, instance: dg.DagsterInstance, raw: RawOrders) -> None:
@@ -168,14 +235,13 @@ def test_tables_are_selected_by_name_wildcard_and_downstream(graph: Graph) -> No
         names(["analytics.order"])
 
 
-def test_days_outside_the_partitions_are_refused(graph: Graph) -> None:
-    models = graph.select([])
-    start = graph.settings.partitions_start
+def test_days_outside_the_partitions_are_refused() -> None:
+    start = dt.date(2010, 1, 1)
     with pytest.raises(InputError, match="2010-01-01"):
-        jobs_over(models, Window(dt.date(2009, 12, 31), dt.date(2009, 12, 31)), start)
+        require_partitions(Window(dt.date(2009, 12, 31), dt.date(2009, 12, 31)), start)
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     with pytest.raises(InputError, match="do not all exist"):
-        jobs_over(models, Window(tomorrow, tomorrow), start)
+        require_partitions(Window(tomorrow, tomorrow), start)
 
 
 def test_a_recreated_table_is_made_anew_from_its_inputs(

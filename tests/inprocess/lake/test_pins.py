@@ -136,6 +136,14 @@ def test_only_the_tables_that_a_statement_reads_are_pinned(statement: str, table
     assert tables_read(statement, ["raw.a", "analytics.b"]) == tables
 
 
+def test_a_pivot_is_one_statement(raw: RawOrders, lake: Lake) -> None:
+    raw.land([order(1), order(2), order(8)])
+    with DuckSession() as session:
+        assert session.split("select 1; select 2") == ["select 1", " select 2"]
+        (statement,) = session.split(f"pivot {TABLE} on user_id using count(*) group by currency")
+        assert run(session, lake, statement) == (["currency", "U-1", "U-2"], [("EUR", 2, 1)])
+
+
 def test_a_wrong_statement_is_refused_with_the_tables_there_are(raw: RawOrders, lake: Lake) -> None:
     with DuckSession() as session:
         with pytest.raises(QueryError, match=r"(?s)does not exist.*allowed: .*raw\.orders_created_v1"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orderlake.contracts.checks import CheckSpec, Threshold, bind_object, compile_checks
+from orderlake.contracts.checks import CheckSpec, bind_object, compile_checks
 from orderlake.contracts.odcs import load_contract
+from orderlake.contracts.thresholds import Threshold
 from orderlake.settings import builtin_root
 
 TABLES = builtin_root() / "contracts" / "tables"

@@ -53,7 +53,7 @@ def test_comments_and_layout_do_not_make_another_version_but_the_statement_does(
 
 def test_another_statement_is_another_version(own: Callable[..., Path]) -> None:
     before = load()["analytics.orders"].code_version
-    assert load(own(("_kafka_offset) = 1", "_kafka_offset desc) = 1")))["analytics.orders"].code_version != before
+    assert load(own(("_kafka_offset\n) = 1", "_kafka_offset desc\n) = 1")))["analytics.orders"].code_version != before
 
 
 @pytest.mark.parametrize(

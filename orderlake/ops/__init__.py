@@ -1,0 +1,1 @@
+"""Operations: whom to tell when something fails. Nothing here knows Dagster."""
