@@ -111,9 +111,9 @@ def test_every_call_returns_a_fresh_object(defs: dg.Definitions, tmp_path: Path)
 def test_a_new_instance_has_its_storage_before_webserver_and_daemon_start(settings: Settings) -> None:
     import sqlite3
 
-    from orchestration.instance import prepare_instance
+    from orchestration.instance import initialize_instance
 
-    home = prepare_instance(settings)
+    home = initialize_instance(settings)
     databases = list(home.rglob("*.db"))
     versions = {}
     for path in databases:
