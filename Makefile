@@ -48,7 +48,7 @@ ui: install ## Open the Dagster UI (webserver and daemon) on this lake
 	@$(BIN)/orderlake ui
 
 screenshots: install ## Take the pictures in docs/images from the UI (needs Chromium)
-	@$(BIN)/python -m pytest -q tests/integration/test_ui.py --screenshots docs/images
+	@$(BIN)/python -m pytest -q tests/integration/test_ui_browser.py --screenshots docs/images
 
 up: install ## Start the servers of the profile (embedded: a Kafka broker)
 	@$(BIN)/orderlake up

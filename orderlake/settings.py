@@ -9,32 +9,27 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from orderlake.declarations import NESTED, Declaration, as_environment, declarations
 from orderlake.errors import SettingsError
+from orderlake.locations import location_of
 from orderlake.logging import LogFormat, LogLevel
+from orderlake.setting_types import HIGHEST_PORT, Folder, Folders, JarFolder, Port
 
 PREFIX = "ORDERLAKE_"
 ENV_FILE = ".env"
-
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 def builtin_root() -> Path:
     """Return the folder that holds the built-in `contracts/`, `sql/` and `infra/` (the checkout)."""
     return Path(__file__).resolve().parent.parent
-
-
-def _split_paths(value: object) -> object:
-    if isinstance(value, str):
-        return [part for part in value.split(os.pathsep) if part.strip()]
-    return value
 
 
 class _Group(BaseModel):
@@ -45,11 +40,20 @@ class KafkaSettings(_Group):
     """Where Kafka is; without `bootstrap_servers`, the native broker of this lake."""
 
     bootstrap_servers: str | None = Field(
-        None, description="Your own brokers, host:port[,host:port]; unset: the native broker of this lake."
+        None,
+        description="Your own brokers, host:port[,host:port]; unset: the native broker of this lake.",
+        json_schema_extra={"allowed": "host:port[,host:port]"},
     )
     port: Port = Field(19092, description="Port of the native broker.")
-    controller_port: Port | None = Field(None, description="Port of its KRaft controller; unset: port + 1.")
-    heap: str = Field("256m", pattern=r"^[1-9][0-9]*[mg]$", description="Java heap of the native broker.")
+    controller_port: Port | None = Field(
+        None, validate_default=True, description="Port of its KRaft controller; unset: port + 1."
+    )
+    heap: str = Field(
+        "256m",
+        pattern=r"^[1-9][0-9]*[mg]$",
+        description="Java heap of the native broker.",
+        json_schema_extra={"allowed": "megabytes or gigabytes, such as 256m or 1g"},
+    )
     timeout_seconds: float = Field(
         15.0,
         gt=0,
@@ -57,11 +61,25 @@ class KafkaSettings(_Group):
         description="How long a command waits for an answer of the broker before it gives up.",
     )
 
+    @field_validator("controller_port")
+    @classmethod
+    def _is_a_port_of_its_own(cls, value: int | None, info: ValidationInfo) -> int | None:
+        port = info.data.get("port")
+        if value is None and port == HIGHEST_PORT:
+            raise ValueError(f"there is no port after {PREFIX}KAFKA__PORT={port}, so the controller's must be named")
+        if value is not None and value == port:
+            raise ValueError(f"the broker listens there ({PREFIX}KAFKA__PORT)")
+        return value
+
 
 class LandSettings(_Group):
     """When the lander commits: at the first of age, rows and bytes."""
 
-    flush: str = Field("fresh", description="Age of a commit: fresh (0.5 s), cheap (30 s) or seconds.")
+    flush: str = Field(
+        "fresh",
+        description="Age of a commit: fresh (0.5 s), cheap (30 s) or seconds.",
+        json_schema_extra={"allowed": "fresh, cheap, or seconds"},
+    )
     max_rows: int = Field(1_000_000, ge=1, description="Rows of a topic after which it is committed at once.")
     max_bytes: int = Field(
         134_217_728, ge=1_024, description="Message bytes of a topic after which it is committed at once."
@@ -93,7 +111,11 @@ class AutomationSettings(_Group):
 class AlertSettings(_Group):
     """Whom to tell about failed runs and checks, besides the log."""
 
-    webhook_url: SecretStr | None = Field(None, description="URL that failed runs and checks are posted to, as JSON.")
+    webhook_url: SecretStr | None = Field(
+        None,
+        description="URL that failed runs and checks are posted to, as JSON.",
+        json_schema_extra={"allowed": "a URL"},
+    )
 
 
 class UiSettings(_Group):
@@ -105,21 +127,23 @@ class UiSettings(_Group):
 class Settings(BaseSettings):
     """All settings. The field `kafka.port` is the environment variable `ORDERLAKE_KAFKA__PORT`."""
 
+    # Names that are nobody's are found in _check_names; "forbid" would refuse what other tools keep in .env.
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+        env_prefix=PREFIX, env_nested_delimiter=NESTED, extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     profile: Literal["embedded"] = Field("embedded", description="The runtime profile.")
-    home: Annotated[Path, BeforeValidator(lambda v: Path(v).expanduser().absolute())] = Field(
+    home: Folder = Field(
         Path(".orderlake"),
         validate_default=True,
         description="The folder of this lake: tables, catalog, servers, Dagster.",
     )
-    paths: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split_paths)] = Field(
+    paths: Annotated[Folders, NoDecode] = Field(
         (),
         description=f"Folders with your own contracts/ and sql/, '{os.pathsep}' between them; they win over ours.",
+        json_schema_extra={"allowed": f"folders, '{os.pathsep}' between them"},
     )
-    cache_dir: Path = Field(
+    cache_dir: JarFolder = Field(
         Path(platformdirs.user_cache_dir("orderlake", appauthor=False)),
         description="Where downloaded server artifacts are kept, shared by all lakes of a user.",
     )
@@ -149,36 +173,31 @@ class Settings(BaseSettings):
     @property
     def search_path(self) -> tuple[Path, ...]:
         """Folders that hold `contracts/` and `sql/`: the user's first, then the built-in one."""
-        return (*(path.expanduser().absolute() for path in self.paths), builtin_root())
-
-    @property
-    def catalog_uri(self) -> str:
-        """SQLAlchemy address of the Iceberg catalog."""
-        return f"sqlite:///{self.home / 'catalog.db'}"
+        return (*self.paths, builtin_root())
 
     @property
     def warehouse(self) -> str:
         """Where tables live."""
-        return (self.home / "warehouse").as_uri()
+        return location_of(self.home / "warehouse")
 
     @property
     def dagster_home(self) -> Path:
         """The instance folder of Dagster."""
         return self.home / "dagster"
 
-
-def setting_names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[tuple[str, Any, str]]:
-    """Yield (environment variable, default, description) of every setting."""
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from setting_names(annotation, f"{prefix}{name.upper()}__")
-        else:
-            yield f"{prefix}{name.upper()}", field.default, field.description or ""
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a child process that shall have these settings and no others."""
+        others = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+        return others | as_environment(self, PREFIX)
 
 
-def _check_names(environment: Mapping[str, str], source: str) -> None:
-    known = [name for name, _, _ in setting_names()]
+def declared() -> dict[str, Declaration]:
+    """Return every setting by its environment variable."""
+    return declarations(Settings, PREFIX)
+
+
+def _check_names(environment: Mapping[str, str | None], source: str) -> None:
+    known = list(declared())
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             close = difflib.get_close_matches(name.upper(), known, n=1)
@@ -202,18 +221,29 @@ def load_settings(env_file: Path | None = None) -> Settings:
 
     env_file = env_file or Path(ENV_FILE)
     _check_names(os.environ, "the environment")
-    if env_file.is_file():
-        _check_names({name: value or "" for name, value in dotenv_values(env_file).items()}, str(env_file))
     try:
+        if env_file.is_file():
+            _check_names(dotenv_values(env_file), str(env_file))
         return Settings(_env_file=env_file if env_file.is_file() else None)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
-        described = {key: (default, text) for key, default, text in setting_names()}
-        default, text = described.get(name, ("", ""))
-        message = str(first["msg"])
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{name}={first.get('input')!s}: {message[0].lower()}{message[1:]}.",
-            allowed=text,
-            remedy=f"correct {name} or unset it (default: {default}).",
+            f"{env_file} cannot be read: {error}.", remedy="save it as UTF-8 text that you may read."
         ) from error
+    except ValidationError as error:
+        raise _not_allowed(error) from error
+
+
+def _not_allowed(error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    # Of a list, the location goes on with the position in it.
+    location = tuple(str(part) for part in first["loc"])
+    setting = next(s for s in declared().values() if s.path == location[: len(s.path)])
+    message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    given, default = first.get("input"), "none" if setting.default is None else setting.default
+    return SettingsError(
+        f"{setting.variable}{' is unset' if given is None else f'={given}'}: {message[0].lower()}{message[1:]}.",
+        allowed=setting.allowed,
+        remedy=f"set {setting.variable}."
+        if given is None
+        else f"correct {setting.variable} or unset it (default: {default}).",
+    )

@@ -17,6 +17,7 @@ from pathlib import Path
 import filelock
 
 from orderlake.errors import ServiceError
+from orderlake.folders import make_folder
 from orderlake.progress import task
 
 _LOCKS = Path(__file__).parent / "artifacts"
@@ -79,7 +80,7 @@ def fetch(cache: Path, name: str) -> Path:
     folder = artifact_folder(cache, name)
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent, "ORDERLAKE_CACHE_DIR")
     with filelock.FileLock(folder.with_suffix(".lock")):
         if not folder.is_dir():
             _download(name, folder)

@@ -1,8 +1,13 @@
-"""The native Kafka broker: one KRaft node that is broker and controller, on 127.0.0.1."""
+"""The native Kafka broker: one KRaft node that is broker and controller, on 127.0.0.1.
+
+It works in its own folder, and its configuration names what is in there without the path: so the lake may lie in a
+folder whose name means something in a list (`log.dirs`), a properties file or an address.
+"""
 
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -36,7 +41,11 @@ logger.server.level = INFO
 """
 
 
-def _server_properties(settings: Settings, data: Path) -> str:
+#: Java takes file names for ASCII where the locale says no more; of a lake in "lac-été" it would make another one.
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+
+
+def _server_properties(settings: Settings) -> str:
     broker, controller = settings.kafka.port, settings.controller_port
     values = {
         "process.roles": "broker,controller",
@@ -47,7 +56,7 @@ def _server_properties(settings: Settings, data: Path) -> str:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "log.dirs": data,
+        "log.dirs": "data",
         # A topic is created from its contract, never by a typing mistake in a name.
         "auto.create.topics.enable": "false",
         "num.partitions": 4,
@@ -89,9 +98,17 @@ def _format(folder: Path, class_path: str) -> None:
         return
     command = _java(
         "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool",
-        "format", "--ignore-formatted", "-t", new_cluster_id(), "-c", str(folder / "server.properties"),
+        "format", "--ignore-formatted", "-t", new_cluster_id(), "-c", "server.properties",
     )  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=folder,
+        env={**os.environ, **_ENVIRONMENT},
+    )
     if done.returncode:
         raise ServiceError(
             f"the data folder {folder / 'data'} of Kafka cannot be formatted: {done.stdout[-500:]}{done.stderr[-500:]}",
@@ -109,7 +126,7 @@ def kafka_service(settings: Settings) -> Service:
 
     def prepare(artifacts: Mapping[str, Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "server.properties").write_text(_server_properties(settings, folder / "data"))
+        (folder / "server.properties").write_text(_server_properties(settings))
         (folder / "log4j2.properties").write_text(_LOG4J)
         _format(folder, class_path(artifacts))
 
@@ -117,7 +134,7 @@ def kafka_service(settings: Settings) -> Service:
         heap = settings.kafka.heap
         return _java(
             f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseSerialGC",
-            f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
+            "-Dlog4j2.configurationFile=log4j2.properties",
             "-cp", class_path(artifacts), "kafka.Kafka", str(folder / "server.properties"),
         )  # fmt: skip
 
@@ -133,6 +150,7 @@ def kafka_service(settings: Settings) -> Service:
         prepare=prepare,
         probe=lambda: probe(address),
         setting="ORDERLAKE_KAFKA__PORT",
+        environment=_ENVIRONMENT,
     )
 
 

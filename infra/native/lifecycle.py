@@ -21,7 +21,8 @@ from infra.native.services import NotReadyError, Service, native_services
 from infra.native.supervision import Supervisor
 from infra.ports import require_free
 from orderlake.errors import InputError, ServiceError
-from orderlake.progress import task
+from orderlake.folders import make_folder
+from orderlake.progress import Task, task
 from orderlake.settings import Settings
 
 _POLL_SECONDS = 0.1
@@ -61,8 +62,7 @@ def select(settings: Settings, names: Sequence[str]) -> list[Service]:
 @contextlib.contextmanager
 def _exclusive(settings: Settings) -> Iterator[None]:
     """Let one command at a time change the servers of a lake."""
-    folder = settings.home / "run"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(make_folder(settings.home, "ORDERLAKE_HOME") / "run", "ORDERLAKE_HOME")
     with filelock.FileLock(folder / "services.lock"):
         yield
 
@@ -83,27 +83,49 @@ def up(settings: Settings, names: Sequence[str] = ()) -> list[tuple[Service, boo
 def _start(settings: Settings, service: Service) -> bool:
     supervisor = Supervisor(settings.home)
     info = supervisor.info(service.name)
-    if info and info.state == "RUNNING" and _answers(service):
+    if info and info.pid and _answers(service):
         return False
     artifacts = {name: fetch(settings.cache_dir, name) for name in service.artifacts}
     if info is None:
+        supervisor.shutdown()  # one that does not answer
         _end_leftover(service)
-    elif info.pid:
+    else:
         supervisor.stop(service.name)
     for purpose, port in service.ports.items():
         require_free(port, f"{purpose} port of {service.title}", service.setting)
     with task(f"Starting {service.title}") as progress:
         service.prepare(artifacts)
         supervisor.ensure([service], {service.name: service.command(artifacts)})
-        supervisor.start(service.name)
-        deadline = time.monotonic() + service.start_seconds
-        while not _answers(service):
-            info = supervisor.info(service.name)
-            if info is None or info.state in {"FATAL", "EXITED", "STOPPED"} or time.monotonic() > deadline:
-                raise _not_started(service, info.state if info else "gone")
+        try:
+            _wait(supervisor, service, progress)
+        except BaseException:
+            # What did not start is not tried again behind the user's back.
+            _stop(settings, supervisor, [service])
+            raise
+    return True
+
+
+def _wait(supervisor: Supervisor, service: Service, progress: Task) -> None:
+    """Start a service and wait until it answers."""
+    log_begins = service.log_file.stat().st_size if service.log_file.exists() else 0
+    begun = time.monotonic()
+    supervisor.start(service.name)
+    while not _answers(service):
+        info = supervisor.info(service.name)
+        seconds = time.monotonic() - begun
+        if info is None or info.has_ended or info.state == "STOPPED":
+            reason = f"it ended after {seconds:.1f} s"
+        elif seconds > service.start_seconds:
+            reason = f"no answer within {service.start_seconds:.0f} s"
+        else:
             progress.update(detail=info.state.lower())
             time.sleep(_POLL_SECONDS)
-    return True
+            continue
+        said = log_tail(service.log_file, 15, log_begins) or (info.description if info else "")
+        raise ServiceError(
+            f"{service.title} did not become ready: {reason}. Its log ends:\n{said}",
+            remedy=f"correct what the log says, then try again; the whole log: orderlake logs {service.name}",
+        )
 
 
 def down(settings: Settings, names: Sequence[str] = ()) -> list[tuple[Service, bool]]:
@@ -113,21 +135,26 @@ def down(settings: Settings, names: Sequence[str] = ()) -> list[tuple[Service, b
         every service with whether it was running.
     """
     with _exclusive(settings):
-        supervisor = Supervisor(settings.home)
-        stopped = []
-        for service in reversed(select(settings, names)):
-            info = supervisor.info(service.name)
-            running = bool(info and info.pid)
-            with task(f"Stopping {service.title}"):
-                if running:
-                    supervisor.stop(service.name)
-                elif info is None:
-                    running = _end_leftover(service)
-            stopped.append((service, running))
-        remaining = [supervisor.info(name) for name in native_services(settings)]
-        if not any(info and info.pid for info in remaining):
-            supervisor.shutdown()
-        return stopped
+        return _stop(settings, Supervisor(settings.home), select(settings, names))
+
+
+def _stop(settings: Settings, supervisor: Supervisor, services: Sequence[Service]) -> list[tuple[Service, bool]]:
+    stopped = []
+    for service in reversed(services):
+        info = supervisor.info(service.name)
+        running = bool(info and info.is_kept_alive)
+        with task(f"Stopping {service.title}"):
+            if info is not None:
+                supervisor.stop(service.name)
+            else:
+                running = bool(_leftovers(service))
+                supervisor.shutdown()  # one that does not answer
+                _end_leftover(service)
+        stopped.append((service, running))
+    others = native_services(settings).keys() - {service.name for service in services}
+    if not any((info := supervisor.info(name)) and info.is_kept_alive for name in others):
+        supervisor.shutdown()
+    return stopped
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
@@ -147,15 +174,20 @@ def status(settings: Settings) -> list[ServiceStatus]:
                 detail, state = str(error), "unhealthy"
         elif info and info.state == "FATAL":
             detail = f"ended again and again; see orderlake logs {service.name}"
+        elif info and info.has_ended:
+            state, detail = "unhealthy", f"it ended and is started again; see orderlake logs {service.name}"
         found.append(ServiceStatus(service.name, service.title, state, service.address, pid, _memory_mb(pid), detail))
     return found
 
 
-def log_tail(path: Path, lines: int) -> str:
-    """Return the last lines of a log file; empty if there is none."""
+def log_tail(path: Path, lines: int, begin: int = 0) -> str:
+    """Return the last lines of a log file, of those after a position in bytes; empty if there are none."""
     if not path.is_file():
         return ""
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    with path.open("rb") as file:
+        # A file that has become shorter was rotated.
+        file.seek(begin if begin <= path.stat().st_size else 0)
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def _answers(service: Service) -> bool:
@@ -164,14 +196,6 @@ def _answers(service: Service) -> bool:
     except NotReadyError:
         return False
     return True
-
-
-def _not_started(service: Service, state: str) -> ServiceError:
-    return ServiceError(
-        f"{service.title} did not become ready within {service.start_seconds:.0f} s (state {state}). Its log ends:\n"
-        f"{log_tail(service.log_file, 15)}",
-        remedy=f"the whole log: orderlake logs {service.name}",
-    )
 
 
 def _leftovers(service: Service) -> list[psutil.Process]:
@@ -183,8 +207,8 @@ def _leftovers(service: Service) -> list[psutil.Process]:
     ]
 
 
-def _end_leftover(service: Service) -> bool:
-    """End a server whose supervisor is gone (killed, or lost in a crash); return whether there was one."""
+def _end_leftover(service: Service) -> None:
+    """End a server whose supervisor is gone (killed, or lost in a crash)."""
     leftovers = _leftovers(service)
     for process in leftovers:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -194,7 +218,6 @@ def _end_leftover(service: Service) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=5)
-    return bool(leftovers)
 
 
 def _memory_mb(pid: int | None) -> int | None:

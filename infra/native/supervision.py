@@ -1,17 +1,17 @@
 """Keeps the processes of native servers: one supervisord per lake, spoken to over its own socket.
 
-supervisord outlives the command that started it, restarts a server that dies, and keeps its log within bounds. It is
-started with the first service and ends with the last one.
+supervisord outlives the command that started it, restarts a server that dies, and keeps its log within bounds. A
+server that dies again and again soon after its start is given up. supervisord is started with the first service and
+ends with the last one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import contextlib
+import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from infra.native.services import Service
 from orderlake.errors import ServiceError
+from orderlake.folders import outside
 
+#: A server that dies sooner after its start counts as not started; after so many in a row it is given up.
+_SETTLED_SECONDS = 30
+_STARTS = 3
+
+_STOP_SECONDS = 60
 _ALREADY_STARTED = 60
 _NOT_RUNNING = 70
 _BAD_NAME = 10
@@ -35,6 +43,16 @@ class ProcessInfo:
     pid: int
     description: str
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself, for good or until supervisord starts it again."""
+        return self.state in {"BACKOFF", "EXITED", "FATAL"}
+
+    @property
+    def is_kept_alive(self) -> bool:
+        """Whether it runs or is about to."""
+        return self.state not in {"STOPPED", "FATAL"}
+
 
 class Supervisor:
     """The supervisord of one lake.
@@ -47,9 +65,8 @@ class Supervisor:
         self._home = home
         self.folder = home / "run"
         self.config = self.folder / "supervisord.conf"
-        # A unix socket's path has at most 107 bytes, and a lake may lie deep: so not below the lake.
-        name = hashlib.sha256(str(home).encode()).hexdigest()[:16]
-        self.socket = Path(tempfile.gettempdir()) / f"orderlake-{os.getuid()}" / f"{name}.sock"
+        # A unix socket's path has at most 107 bytes, and a lake may lie deep.
+        self.socket = outside(home, ".sock")
 
     def _call(self, method: str, *arguments: object) -> Any:
         """Call one method of supervisord's XML-RPC interface."""
@@ -79,7 +96,7 @@ class Supervisor:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.socket.parent.mkdir(mode=0o700, exist_ok=True)
-        self.config.write_text(self._config_text(services, commands))
+        self.config.write_text(self._config_text(services, commands), encoding="utf-8")
         if self.is_running():
             added, changed, removed = self._call("reloadConfig")[0]
             for name in (*changed, *removed):
@@ -89,7 +106,7 @@ class Supervisor:
                 self._call("addProcessGroup", name)
             return
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self.config)],
+            [sys.executable, "-X", "utf8", "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self.config)],
             capture_output=True, text=True, check=False, timeout=60, cwd=self._home,
         )  # fmt: skip
         deadline = time.monotonic() + 15
@@ -127,15 +144,23 @@ class Supervisor:
         return ProcessInfo(info["statename"], info["pid"], info["description"])
 
     def shutdown(self) -> None:
-        """End supervisord and whatever it still runs."""
-        try:
-            pid = self._call("getPID")
-            self._call("shutdown")
-        except (OSError, xmlrpc.client.Error):
+        """End supervisord and whatever it still runs, even where its socket is gone."""
+        process = self._process()
+        if process is None:
             return
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and _exists(pid):
-            time.sleep(0.05)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+        psutil.wait_procs([process], timeout=_STOP_SECONDS)
+
+    def _process(self) -> psutil.Process | None:
+        with contextlib.suppress(OSError, xmlrpc.client.Error):
+            return psutil.Process(self._call("getPID"))
+        with contextlib.suppress(OSError, ValueError, psutil.Error):
+            process = psutil.Process(int((self.folder / "supervisord.pid").read_text()))
+            # After a crash the number in the file may be another process's.
+            if str(self.config) in process.cmdline():
+                return process
+        return None
 
     def _config_text(self, services: Sequence[Service], commands: Mapping[str, list[str]]) -> str:
         sections = [
@@ -157,16 +182,15 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
         for service in services:
             service.log_file.parent.mkdir(parents=True, exist_ok=True)
             environment = ",".join(f'{name}="{value}"' for name, value in service.environment.items())
-            command = shlex.join(commands[service.name])
             sections.append(
                 f"""[program:{service.name}]
-command = {command}
+command = {_command(commands[service.name])}
 environment = {environment}
-directory = {service.folder}
+directory = {service.folder.relative_to(self._home)}
 autostart = false
 autorestart = true
-startsecs = 1
-startretries = 3
+startsecs = {_SETTLED_SECONDS}
+startretries = {_STARTS}
 stopsignal = TERM
 stopwaitsecs = {service.stop_seconds}
 redirect_stderr = true
@@ -175,14 +199,11 @@ stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 2
 """
             )
-        # In supervisord's files % begins an expansion; nothing here wants one. Log files are expanded twice, so they
-        # are given relative to the lake, where supervisord runs.
+        # In supervisord's files % begins an expansion; nothing here wants one. Log files are expanded twice, and no
+        # name of a folder can be quoted: so they are given relative to the lake, where supervisord runs.
         return "\n".join(sections).replace("%", "%%")
 
 
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def _command(words: Sequence[str]) -> str:
+    """Return a command line that survives supervisord's files, where a blank before ";" or "#" begins a comment."""
+    return re.sub(r"(?<=\s)(?=[;#])", "''", shlex.join(words))

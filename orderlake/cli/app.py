@@ -92,8 +92,12 @@ def console(*, stderr: bool = False) -> Any:
     """Return a rich console that is wide where nobody's terminal would wrap it."""
     from rich.console import Console
 
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command line's to handle; rich would end with 1
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else _WIDE, highlight=False, markup=False)
+    return Plain(file=stream, width=None if stream.isatty() else _WIDE, highlight=False, markup=False)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

@@ -40,16 +40,11 @@ def _python() -> str:
 
 
 def _home(app: App) -> Diagnosis | str:
-    import os
     import shutil
 
-    home = app.settings.home
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return Diagnosis("lake", "error", f"{home} cannot be created: {error}", "set ORDERLAKE_HOME to another folder")
-    if not os.access(home, os.W_OK):
-        return Diagnosis("lake", "error", f"{home} cannot be written", "set ORDERLAKE_HOME to another folder")
+    from orderlake.folders import make_folder
+
+    home = make_folder(app.settings.home, "ORDERLAKE_HOME")
     free = shutil.disk_usage(home).free / 1e9
     if free < _LEAST_FREE_GB:
         return Diagnosis("lake", "warning", f"{home} has only {free:.1f} GB left", "make room")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
+from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -56,7 +60,10 @@ def main() -> None:
     """Run the command line; an error of orderlake ends with its message and its exit code, without a traceback."""
     debug = "--debug" in sys.argv[1:2]
     try:
-        cli(standalone_mode=False)
+        # Without its standalone mode, click returns the status that a command ends with.
+        status = cli(standalone_mode=False)
+        if sys.stdout:
+            sys.stdout.flush()
     except OrderlakeError as error:
         if debug:
             raise
@@ -65,12 +72,26 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has had enough.
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):
+        # click ends with 1 where a pipe is broken; if it is that of our results, its reader has had enough.
+        if not _is_unread(sys.__stdout__):
+            raise
         sys.exit(0)
+    else:
+        sys.exit(status)
+
+
+def _is_unread(stream: TextIO | None) -> bool:
+    """Return whether the reader of a pipe (head, less) is gone; what is still to be written is dropped then."""
+    if stream is None or stream.closed:
+        return False
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+    return True

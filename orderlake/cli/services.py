@@ -74,10 +74,10 @@ def logs(app: App, service: str, lines: int, follow: bool) -> None:
 def ui(app: App) -> None:
     """Open the Dagster UI: webserver and daemon on this lake, until Ctrl-C."""
     from infra.dagster_ui import run_ui
-    from orchestration.instance import prepare_instance
+    from orchestration.instance import initialize_instance
 
     app.log_as_service()
-    home = prepare_instance(app.settings)
+    home = initialize_instance(app.settings)
     run_ui(app.settings, home, lambda address: click.echo(f"\nDagster UI: {address}  (Ctrl-C stops it)\n"))
 
 

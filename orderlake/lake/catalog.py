@@ -6,26 +6,33 @@ and a busy timeout makes concurrent writers wait for each other instead of faili
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError, ValidationError
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
-from sqlalchemy import event
+from sqlalchemy import URL, event, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from orderlake.errors import CatalogError, InputError
+from orderlake.folders import make_folder
+from orderlake.locations import local_path
 from orderlake.settings import Settings
 
 #: Name of the catalog inside the catalog database; Trino and Flink must use the same.
 CATALOG_NAME = "lake"
 _BUSY_TIMEOUT_MS = 60_000
+
+#: What reading a metadata file or a manifest raises that is missing, cut off or overwritten.
+UNREADABLE = (OSError, ValueError, ValidationError)
 
 #: Properties of every table. Manifests are merged so that planning and commits stay cheap over thousands of commits;
 #: old metadata files are removed as new ones come (snapshots are what keeps history, not metadata files).
@@ -47,10 +54,11 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
 
 
 def _open_sqlite(path: Path, warehouse: str) -> SqlCatalog:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # As text, the path would be unescaped once more: "%" and "?" in it mean something in an address.
+    address = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
     # Two processes that meet an empty database race in SqlCatalog's "create tables": the first one in does it alone.
     with filelock.FileLock(path.with_suffix(".lock")):
-        catalog = SqlCatalog(CATALOG_NAME, uri=f"sqlite:///{path}", warehouse=warehouse, init_catalog_tables="false")
+        catalog = SqlCatalog(CATALOG_NAME, uri=address, warehouse=warehouse, init_catalog_tables="false")
         event.listen(catalog.engine, "connect", _prepare_connection)
         catalog.create_tables()
     return catalog
@@ -75,11 +83,11 @@ class Lake:
             create: begin an embedded lake where there is none.
 
         Raises:
+            SettingsError: the lake's folder cannot be made.
             InputError: there is no lake, and none is to be created.
             CatalogError: the catalog cannot be opened.
         """
-        path = settings.home / "catalog.db"
-        if not create and not path.is_file():
+        if not create and not (settings.home / "catalog.db").is_file():
             raise InputError(
                 f"there is no lake in {settings.home}.",
                 remedy=[
@@ -87,6 +95,7 @@ class Lake:
                     "or begin one here: `orderlake demo`, or `orderlake up` and `orderlake land`.",
                 ],
             )
+        path = make_folder(settings.home, "ORDERLAKE_HOME") / "catalog.db"
         try:
             return cls(_open_sqlite(path, settings.warehouse))
         except (SQLAlchemyError, OSError) as error:
@@ -118,7 +127,11 @@ class Lake:
             raise _unreadable(error) from error
 
     def find(self, name: str) -> Table | None:
-        """Return a table at its newest state, or None if it does not exist."""
+        """Return a table at its newest state, or None if it does not exist.
+
+        Raises:
+            CatalogError: the catalog does not answer, or the table's metadata file is missing or damaged.
+        """
         if "." not in name:
             return None  # PyIceberg refuses a name without a namespace with an error of its own
         try:
@@ -127,13 +140,18 @@ class Lake:
             return None
         except SQLAlchemyError as error:
             raise _unreadable(error) from error
+        except UNREADABLE as error:
+            location = self._metadata_location(name)
+            if location is None:
+                raise
+            raise damaged(name, location, error) from error
 
     def load(self, name: str) -> Table:
         """Return a table at its newest state.
 
         Raises:
             InputError: it does not exist.
-            CatalogError: the catalog does not answer.
+            CatalogError: the catalog does not answer, or the table's metadata file is missing or damaged.
         """
         table = self.find(name)
         if table is not None:
@@ -145,6 +163,18 @@ class Lake:
             allowed=names or "none: nothing has been landed yet",
             remedy=f"did you mean {close[0]!r}?" if close else "land or materialize it first.",
         )
+
+    def _metadata_location(self, name: str) -> str | None:
+        """Return the metadata file of a table as the catalog names it; None where it names none."""
+        if not isinstance(self.catalog, SqlCatalog):
+            return None
+        namespace, _, table = name.rpartition(".")
+        wanted = select(IcebergTables.metadata_location).filter_by(
+            catalog_name=self.catalog.name, table_namespace=namespace, table_name=table
+        )
+        with self.catalog.engine.connect() as connection:
+            location: str | None = connection.execute(wanted).scalar()
+        return location
 
     def create(self, name: str, schema: Schema, spec: PartitionSpec, properties: dict[str, str]) -> Table:
         """Return the table of that name, created if it does not exist."""
@@ -158,6 +188,38 @@ class Lake:
             return self.load(name)
         except SQLAlchemyError as error:
             raise _unreadable(error) from error
+
+
+def damaged(name: str, location: str, error: Exception) -> CatalogError:
+    """Return the error that says that a file of a table is missing or damaged.
+
+    Args:
+        name: the table.
+        location: the file that led to it: the table's metadata file.
+        error: what reading met.
+    """
+    path = Path(local_path(location))
+    reason = f"cannot be read: {_first_line(error)}" if path.exists() else "is missing"
+    return CatalogError(
+        f"the table {name} cannot be read: its metadata file {path} {reason}.",
+        remedy=[
+            f"put back {path.parent.parent} from a copy.",
+            "or, if the lake was moved, move it back: tables are found by their absolute paths.",
+            "or begin a new lake: set ORDERLAKE_HOME to an empty folder; then land and materialize again.",
+        ],
+    )
+
+
+@contextlib.contextmanager
+def reading(table: Table) -> Iterator[None]:
+    """Turn what goes wrong while the files of a table's snapshots are read into an error that names the table."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise CatalogError(
+            f"the table {'.'.join(table.name())} cannot be read: {_first_line(error)}.",
+            remedy=f"put back what is missing below {local_path(table.location())} from a copy.",
+        ) from error
 
 
 def _unreadable(error: Exception) -> CatalogError:

@@ -19,8 +19,9 @@ from typing import Any, Self
 
 import duckdb
 
-from orderlake.errors import QueryError, UnavailableError
+from orderlake.errors import CatalogError, QueryError, UnavailableError
 from orderlake.lake.pins import Pin
+from orderlake.locations import local_path
 
 #: In the order in which they need each other.
 _EXTENSIONS = ("httpfs", "avro", "iceberg")
@@ -40,6 +41,11 @@ def extension_path(name: str) -> Path:
     raise UnavailableError(
         f"the DuckDB extension {name!r} is not installed.", remedy=f"pip install duckdb-extension-{name}==1.5.5"
     )
+
+
+def literal(text: str) -> str:
+    """Return a text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:
@@ -72,11 +78,11 @@ class DuckSession:
             "set preserve_insertion_order = false",
             # Else a name in SQL that is no table may find a variable of the Python function that runs it.
             "set global python_enable_replacements = false",
-            f"set temp_directory = '{self._folder.name}/spill'",
+            f"set temp_directory = {literal(f'{self._folder.name}/spill')}",
         ):
             self.connection.execute(statement)
         for name in _EXTENSIONS:
-            self.connection.execute(f"load '{extension_path(name)}'")
+            self.connection.execute(f"load {literal(str(extension_path(name)))}")
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +98,11 @@ class DuckSession:
         self._folder.cleanup()
 
     def attach(self, pins: Iterable[Pin]) -> None:
-        """Make pinned tables readable under their names; a name that is attached already is pinned anew."""
+        """Make pinned tables readable under their names; a name that is attached already is pinned anew.
+
+        Raises:
+            CatalogError: files of a table are missing or damaged.
+        """
         for pin in pins:
             self._create_view(self.connection, pin)
             self.pins[pin.name] = pin
@@ -116,11 +126,18 @@ class DuckSession:
             unfinished.write_text(text)
             unfinished.replace(path)
         connection.execute(f"create schema if not exists {quoted(pin.name.split('.')[0])}")
-        connection.execute(f"create or replace view {quoted(pin.name)} as from iceberg_scan('{path}')")
+        view = f"create or replace view {quoted(pin.name)} as from iceberg_scan({literal(str(path))})"
+        try:
+            connection.execute(view)
+        except duckdb.IOException as error:
+            raise CatalogError(
+                f"the table {pin.name} cannot be read: {str(error).splitlines()[0]}.",
+                remedy=f"put back what is missing below {local_path(pin.table.location())} from a copy.",
+            ) from error
 
     def attach_files(self, name: str, files: Sequence[str]) -> None:
         """Make Parquet files readable as one relation; there must be at least one."""
-        listed = ", ".join("'" + file.removeprefix("file://").replace("'", "''") + "'" for file in files)
+        listed = ", ".join(literal(local_path(file)) for file in files)
         self.connection.execute(
             f"create or replace temp view {quoted(name)} as from read_parquet([{listed}], hive_partitioning = false)"
         )

@@ -5,8 +5,6 @@ For unpartitioned tables of our own whose columns are only ever added; maintenan
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import pyarrow.dataset as ds
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
@@ -15,6 +13,7 @@ from orderlake.errors import CommitConflictError
 from orderlake.lake.commit import Change, commit
 from orderlake.lake.files import DataFileWriter, table_arrow_schema
 from orderlake.lake.partitions import live_files
+from orderlake.locations import local_path
 
 #: Files with fewer rows are small.
 _SMALL_ROWS = 100_000
@@ -35,7 +34,7 @@ def merge_small_files(table: Table, *, at_least: int, sort_by: str, keep_snapsho
     old = [file for file in live_files(table, table.current_snapshot()) if file.record_count < _SMALL_ROWS]
     if len(old) < at_least:
         return False
-    paths = [urlsplit(file.file_path).path for file in old]
+    paths = [local_path(file.file_path) for file in old]
     rows = ds.dataset(paths, schema=table_arrow_schema(table), format="parquet").to_table().sort_by(sort_by)
     writer = DataFileWriter(table)
     for batch in rows.to_batches():

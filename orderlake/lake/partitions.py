@@ -17,6 +17,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import HourTransform
 
+from orderlake.lake.catalog import reading
 from orderlake.lake.files import NULL_PARTITION
 from orderlake.times import day_of, day_ordinal
 
@@ -40,11 +41,12 @@ def _spans(manifest: ManifestFile, ordinals: Collection[int]) -> bool:
 
 def live_files(table: Table, snapshot: Snapshot | None, ordinals: Collection[int] | None = None) -> Iterator[DataFile]:
     """Yield the data files of a snapshot; with `ordinals`, those of these partitions."""
-    for manifest in snapshot.manifests(table.io) if snapshot else ():
-        if manifest.content == ManifestContent.DATA and (ordinals is None or _spans(manifest, ordinals)):
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                if ordinals is None or ordinal_of(entry.data_file) in ordinals:
-                    yield entry.data_file
+    with reading(table):
+        for manifest in snapshot.manifests(table.io) if snapshot else ():
+            if manifest.content == ManifestContent.DATA and (ordinals is None or _spans(manifest, ordinals)):
+                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                    if ordinals is None or ordinal_of(entry.data_file) in ordinals:
+                        yield entry.data_file
 
 
 def partition_rows(table: Table, snapshot: Snapshot | None) -> dict[int, int]:
@@ -88,7 +90,8 @@ def has_deletes(table: Table, snapshot: Snapshot | None) -> bool:
 
     Where they are, the counts and bounds of data files describe more rows than there are.
     """
-    manifests = snapshot.manifests(table.io) if snapshot else []
+    with reading(table):
+        manifests = snapshot.manifests(table.io) if snapshot else []
     return any(
         manifest.content == ManifestContent.DELETES and (manifest.has_added_files() or manifest.has_existing_files())
         for manifest in manifests
@@ -112,10 +115,11 @@ def days_changed(table: Table, since: int) -> set[dt.date]:
     """
     net: dict[int, int] = defaultdict(int)
     head = table.current_snapshot()
-    for manifest in head.manifests(table.io) if head else ():
-        if manifest.content == ManifestContent.DATA and (manifest.sequence_number or 0) > since:
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
-                net[ordinal_of(entry.data_file)] += _gained(entry, manifest, since)
+    with reading(table):
+        for manifest in head.manifests(table.io) if head else ():
+            if manifest.content == ManifestContent.DATA and (manifest.sequence_number or 0) > since:
+                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+                    net[ordinal_of(entry.data_file)] += _gained(entry, manifest, since)
     per_day = _per_day(table)
     return {day_of(ordinal // per_day) for ordinal, rows in net.items() if rows and ordinal != NULL_PARTITION}
 

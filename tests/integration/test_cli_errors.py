@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 import gzip
+import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orderlake.contracts.registry import Registry
 from orderlake.errors import InputError
+from orderlake.lake.landing_tables import open_landing_tables
+from orderlake.locations import local_path
 from streaming.kafka import describe_topic, watermarks
 from tests.integration.conftest import MAIN, TOPIC_FILE, Bench, Result, free_port
 
@@ -114,6 +120,59 @@ def test_corrupted_catalog(bench: Bench) -> None:
             "cannot be opened",
             "remedy: if the file is damaged, put back a copy",
         )
+
+
+def test_the_lake_is_a_file(bench: Bench) -> None:
+    bench.settings.home.write_text("a file")
+    for words in (("up",), ("down",), ("ui",), ("status",), ("sql", "select 1")):
+        refused(bench.run(*words), 2, "the folder", "remedy: set ORDERLAKE_HOME to another folder")
+
+
+def test_a_table_that_cannot_be_read(bench: Bench) -> None:
+    contract = Registry(bench.settings.search_path).topic("orders.created.v1")
+    raw, quarantine = open_landing_tables(bench.lake, contract)
+    for table in (raw, quarantine):
+        path = Path(local_path(table.metadata_location))
+        path.write_bytes(path.read_bytes()[:100])
+    for words, damaged in (
+        (("sql", "from raw.orders_created_v1"), raw),
+        (("status",), raw),
+        (("materialize",), raw),
+        (("quarantine", "list"), quarantine),
+    ):
+        fact = f"the table {'.'.join(damaged.name())} cannot be read: its metadata file"
+        refused(bench.run(*words), 3, fact, local_path(damaged.metadata_location), "from a copy")
+    doctor = bench.run("doctor")
+    assert doctor.code == 1
+    assert "error    catalog: the table quarantine.orders_created_v1 cannot be read" in doctor.out
+
+
+@pytest.mark.parametrize("words", ["sql --csv 'from range(100000)'", "sql 'from range(100000)'", "--help", "status"])
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_whose_output_is_not_read_to_its_end(bench: Bench, words: str, reader: str) -> None:
+    """orderlake ... | head ends quietly, and did nothing wrong."""
+    command = f'"$PYTHON" -c "$MAIN" {words} | {reader}; exit "${{PIPESTATUS[0]}}"'
+    environment = {
+        **os.environ, "PYTHON": sys.executable, "MAIN": MAIN, "ORDERLAKE_HOME": str(bench.settings.home),
+        "ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": bench.broker.bootstrap_servers,
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_env_file_of_other_tools_and_one_that_is_no_text(bench: Bench) -> None:
+    env_file = bench.folder / ".env"
+    env_file.write_text("HELLO=1\n")
+    bench.ok("contract", "list")
+    env_file.write_bytes(b"ORDERLAKE_HOME=\xff\n")
+    refused(bench.run("contract", "list"), 2, ".env cannot be read", "save it as UTF-8")
+
+
+def test_no_port_is_left_for_the_controller(bench: Bench) -> None:
+    environment = {"ORDERLAKE_KAFKA__BOOTSTRAP_SERVERS": "", "ORDERLAKE_KAFKA__PORT": "65535"}
+    refused(bench.run("up", **environment), 2, "ORDERLAKE_KAFKA__CONTROLLER_PORT is unset", "allowed: 1 to 65535")
 
 
 def test_unknown_setting(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -30,6 +30,19 @@ def own(tmp_path: Path, broker: Settings) -> Iterator[Settings]:
     settings = Settings(home=home, kafka=KafkaSettings(port=free_port(), controller_port=free_port()))
     yield settings
     down(settings)
+
+
+def of_lake(settings: Settings) -> list[list[str]]:
+    """Return the command lines of the processes that a lake has."""
+    commands = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [words for words in commands if any(word.startswith(f"{settings.home}/") for word in words)]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_up_and_down_and_up_again_keep_the_data(own: Settings, broker: Settings) -> None:
@@ -108,8 +121,71 @@ def test_a_broker_that_cannot_start_says_why(own: Settings) -> None:
     data = own.home / "services" / "kafka" / "data"
     data.mkdir(parents=True)
     (data / "meta.properties").write_text("version=1\nnode.id=99\ncluster.id=x\n")
-    with pytest.raises(ServiceError, match=r"(?s)did not become ready.*99.*orderlake logs kafka"):
+    with pytest.raises(ServiceError, match=r"(?s)did not become ready: it ended after .*99.*orderlake logs kafka"):
         up(own)
+
+
+def test_a_broker_that_cannot_start_is_not_tried_again_and_again(own: Settings) -> None:
+    """A heap too small ends the JVM at once: up says so in time, and nothing goes on behind its back."""
+    small = own.model_copy(update={"kafka": own.kafka.model_copy(update={"heap": "1m"})})
+    begun = time.monotonic()
+    with pytest.raises(ServiceError, match=r"(?is)did not become ready: it ended after .*heap.*orderlake logs kafka"):
+        up(small)
+    assert time.monotonic() - begun < 30
+    assert status(small)[0].state == "stopped"
+    assert not Supervisor(own.home).is_running()
+    assert of_lake(own) == []
+    assert [fresh for _, fresh in up(own)] == [True], "once mended, it starts"
+
+
+def test_a_broker_that_dies_again_and_again_is_given_up(own: Settings) -> None:
+    """It ran, then its configuration was spoilt: restarts are bounded, and down ends what is left."""
+    up(own)
+    (own.home / "services" / "kafka" / "server.properties").write_text("process.roles=nonsense\n")
+    pid = status(own)[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "ended" in status(own)[0].detail)
+    wait_until(lambda: "again and again" in status(own)[0].detail)
+    assert status(own)[0].state == "stopped"
+    down(own)
+    assert of_lake(own) == []
+
+
+def test_down_ends_a_broker_between_two_starts(own: Settings) -> None:
+    up(own)
+    (own.home / "services" / "kafka" / "server.properties").write_text("process.roles=nonsense\n")
+    os.kill(status(own)[0].pid or 0, signal.SIGKILL)
+    wait_until(lambda: "started again" in status(own)[0].detail)
+    assert [was for _, was in down(own)] == [True]
+    time.sleep(2)
+    assert of_lake(own) == []
+
+
+def test_down_ends_a_supervisor_whose_socket_is_gone(own: Settings) -> None:
+    """Sockets lie in the folder for temporary files, which is cleared now and then."""
+    up(own)
+    Supervisor(own.home).socket.unlink()
+    assert [was for _, was in down(own)] == [True]
+    assert of_lake(own) == []
+
+
+@pytest.mark.parametrize("name", ["com,ma", "üñï", "ha #sh ;x", "it's %41 [x]", "co:lon", "back\\slash", 'q"?*'])
+def test_the_lake_of_a_broker_may_have_any_name(tmp_path: Path, broker: Settings, name: str) -> None:
+    lakes = tmp_path / "lakes"
+    settings = Settings(home=lakes / name, kafka=KafkaSettings(port=free_port(), controller_port=free_port()))
+    try:
+        up(settings)
+        assert cluster_id(settings)
+        assert status(settings)[0].state == "running"
+        assert (settings.home / "services" / "kafka" / "data" / "meta.properties").is_file()
+        assert "KafkaRaftServer" in log_tail(settings.home / "logs" / "kafka.log", 1_000)
+        os.kill(int((settings.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+        wait_until(lambda: status(settings)[0].state == "unhealthy")
+    finally:
+        down(settings)
+    assert of_lake(settings) == []
+    assert [path.name for path in lakes.iterdir()] == [name], "nothing lies beside the lake"
 
 
 def test_another_port_moves_the_broker(own: Settings) -> None:
@@ -161,3 +237,10 @@ def test_doctor_finds_nothing_wrong_with_a_healthy_lake(bench) -> None:
     found = {entry["subject"]: entry for entry in json.loads(bench.ok("doctor", "--json").out)}
     assert {entry["state"] for entry in found.values()} == {"ok"}
     assert {"Python", "lake", "contracts", "models", "catalog", "DuckDB", "Kafka"} <= set(found)
+
+
+def test_doctor_ends_with_1_if_something_is_wrong(bench) -> None:
+    bench.settings.home.write_text("a file")
+    result = bench.run("doctor", "--json")
+    assert result.code == 1
+    assert {entry["subject"] for entry in result.json if entry["state"] == "error"} == {"lake", "catalog"}

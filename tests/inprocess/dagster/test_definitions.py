@@ -110,3 +110,19 @@ def test_everything_is_loadable(defs: dg.Definitions) -> None:
 
 def test_every_call_returns_a_fresh_object(defs: dg.Definitions, tmp_path: Path) -> None:
     assert build_defs(settings=Settings(home=tmp_path)) is not defs
+
+
+def test_a_new_instance_has_its_storage_before_webserver_and_daemon_start(settings: Settings) -> None:
+    import sqlite3
+
+    from orchestration.instance import initialize_instance
+
+    home = initialize_instance(settings)
+    databases = list(home.rglob("*.db"))
+    versions = {}
+    for path in databases:
+        with sqlite3.connect(path) as connection:
+            versions[path.name] = connection.execute("select count(*) from alembic_version").fetchone()[0]
+    assert versions
+    assert set(versions.values()) == {1}
+    assert {"runs.db", "schedules.db", "index.db"} <= set(versions)
