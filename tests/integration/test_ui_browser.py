@@ -29,9 +29,10 @@ WIDTH, HEIGHT, LOW, NAVIGATION = 1440, 900, 560, 240
 _WAIT_MILLISECONDS = 30_000
 _STATE = """{
   sensorsOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "orderlake"}) {
-    ... on Sensors {results {name sensorState {ticks(limit: 50) {status error {message}}}}}
+    ... on Sensors {results {name sensorState {ticks(limit: 50) {status timestamp error {message}}}}}
   }
-  runsOrError {... on Runs {results {status jobName}}}
+  runsOrError {... on Runs {results {status endTime}}}
+  partitionBackfillsOrError {... on PartitionBackfills {results {status}}}
 }"""
 
 
@@ -66,14 +67,14 @@ class Ui:
         """Run a command on the lake, in a process of its own: this thread's event loop is the browser's."""
         return subprocess.run([sys.executable, "-c", MAIN, *words], env=self.environment, check=False)
 
-    def state(self) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, str]]]:
-        """Return the ticks of every sensor, and the runs."""
+    def state(self) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the ticks of every sensor, the runs, and the backfills."""
         body = json.dumps({"query": _STATE}).encode()
         request = urllib.request.Request(f"{self.address}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as response:
             data = json.load(response)["data"]
         ticks = {found["name"]: found["sensorState"]["ticks"] for found in data["sensorsOrError"]["results"]}
-        return ticks, data["runsOrError"]["results"]
+        return ticks, data["runsOrError"]["results"], data["partitionBackfillsOrError"]["results"]
 
 
 def chromium() -> str:
@@ -160,7 +161,7 @@ def test_the_ui_shows_graph_columns_lineage_and_a_failed_check_and_no_sensor_fai
 ) -> None:
     bad_day, days = str(ui.filled.bad_day), [str(day) for day in ui.filled.days]
     if request.config.getoption("--screenshots"):
-        wait_for(lambda: at_rest(ui, 3), "the daemon to have done what it found to do", 240)
+        wait_for(lambda: at_rest(ui), "the daemon to have done what it found to do", 240)
 
     groups = ("kafka", "raw", "analytics", "marts")
     ui.open("asset-groups", *groups)
@@ -200,7 +201,7 @@ def test_the_ui_shows_graph_columns_lineage_and_a_failed_check_and_no_sensor_fai
 
     ui.page.set_viewport_size({"width": WIDTH, "height": LOW})
     ui.open("automation", *SENSORS)
-    ticks, _ = ui.state()
+    ticks, _, _ = ui.state()
     failed = {name: tick["error"] for name, found in ticks.items() for tick in found if tick["status"] == "FAILURE"}
     assert not failed
     ui.see("Run status sensor")
@@ -214,13 +215,17 @@ def test_the_ui_shows_graph_columns_lineage_and_a_failed_check_and_no_sensor_fai
     assert ui.process.wait(90).code == 0
 
 
-def at_rest(ui: Ui, ticks: int = 1) -> bool:
-    """Whether every sensor has ticked (the quick ones at least so often), and no run is under way or waiting."""
-    found, runs = ui.state()
-    assert found.keys() == SENSORS
+def at_rest(ui: Ui) -> bool:
+    """Whether every sensor has ticked, and none has found anything to build since the last run ended."""
+    ticks, runs, backfills = ui.state()
+    assert ticks.keys() == SENSORS
     over = {"SUCCESS", "FAILURE", "CANCELED"}
-    ticked = all(
-        sum(tick["status"] != "STARTED" for tick in found[name]) >= (1 if name == "catch_up" else ticks)
-        for name in SENSORS
-    )
-    return ticked and len(runs) > 2 and all(run["status"] in over for run in runs)
+    # Two runs are those of the fixture; the daemon's first is the one that catches up with the bad day.
+    if len(runs) < 3 or not all(run["status"] in over for run in runs):
+        return False
+    if any(backfill["status"] in {"REQUESTED", "CANCELING", "FAILING"} for backfill in backfills):
+        return False
+    end = max(run["endTime"] for run in runs)
+    done = {name: [tick for tick in found if tick["status"] != "STARTED"] for name, found in ticks.items()}
+    since = {name: sum(tick["timestamp"] > end for tick in found) for name, found in done.items()}
+    return all(done.values()) and min(since["automation"], since["raw_days"]) >= 2
