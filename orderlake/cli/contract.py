@@ -91,22 +91,27 @@ def _rules(constraints: object) -> str:
     from dataclasses import asdict
 
     given = asdict(constraints).items()  # type: ignore[call-overload]
-    return ", ".join(f"{name}: {value}" for name, value in given if value is not None)
+    return ", ".join(f"{name}: {_rule(value)}" for name, value in given if value is not None)
+
+
+def _rule(value: object) -> str:
+    return " | ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @contract.command()
 @click.argument("file", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--kind", type=click.Choice(["topic", "table"]), help="What FILE describes, where its folder does not tell."
+    "--kind", type=click.Choice(["topic", "table"]), help="What FILE has to describe; default: what it says itself."
 )
 @json_option
 @pass_app
 def lint(app: App, file: tuple[Path, ...], kind: Kind | None, as_json: bool) -> None:
     """Check contract files; without FILE all of the lake. Ends with 2 if one has an error."""
-    from orderlake.contracts.registry import contract_files, examine_all
+    from orderlake.contracts.registry import contract_files, examine_all, kind_of_place
     from orderlake.errors import ContractError
 
-    chosen = [(path, _kind_of(path, kind)) for path in file] or list(contract_files(app.settings.search_path))
+    chosen: list[tuple[Path, Kind | None]] = [(path, kind or kind_of_place(path)) for path in file]
+    chosen = chosen or list(contract_files(app.settings.search_path))
     problems = [problem for _, _, found in examine_all(chosen) for problem in found]
     errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
@@ -131,12 +136,6 @@ def lint(app: App, file: tuple[Path, ...], kind: Kind | None, as_json: bool) -> 
         _ = app.registry.topics
     if errors:
         raise ContractError(f"{errors} errors in {len(chosen)} contracts.", remedy="correct the lines named above.")
-
-
-def _kind_of(path: Path, kind: Kind | None) -> Kind:
-    if kind:
-        return kind
-    return "topic" if path.parent.name == "topics" else "table"
 
 
 COMMANDS = (contract,)

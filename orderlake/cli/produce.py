@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orderlake.cli.app import App, json_option, pass_app, print_json
 
 if TYPE_CHECKING:
+    from orderlake.errors import OrderlakeError
     from streaming.producers.delivery import Delivery
 
-_SHARE = click.FloatRange(0, 1)
+
+class _Number(click.FloatRange):
+    """A number within a range; click's own type lets nan pass, which is in no range and compares with nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from orderlake.errors import InputError
+
+        number = float(click.FLOAT.convert(value, param, ctx))
+        low, high = self.min or 0.0, self.max or 0.0
+        if not (number == 0 or low <= number <= high):
+            name = param.opts[0] if param else "this option"
+            allowed = f"0, or {low:g} to {high:,.0f}" if low else f"0 to {high:,.0f}"
+            raise InputError(f"{number} is not in the range of {name}.", allowed=allowed)
+        return number
+
+
+_SHARE = _Number(0, 1)
+_RATE = _Number(0.001, 10_000_000)
+_DAYS = _Number(0, 3_650_000)
 
 
 @click.group()
@@ -23,9 +46,7 @@ def produce() -> None:
 
 @produce.command()
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="Orders to create.")
-@click.option(
-    "--rate", default=0.0, show_default=True, type=click.FloatRange(0), help="Messages a second; 0: no limit."
-)
+@click.option("--rate", default=0.0, show_default=True, type=_RATE, help="Messages a second; 0: no limit.")
 @click.option("--seed", default=1, show_default=True, help="The same seed and start give the same bytes.")
 @click.option(
     "--start",
@@ -36,7 +57,7 @@ def produce() -> None:
     "--days",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0),
+    type=_DAYS,
     help="Spread the orders' event times over so many days; 0: at the rate.",
 )
 @click.option(
@@ -55,16 +76,16 @@ def orders(
     """Create orders on orders.created.v1, keyed by order_id; every delivery is confirmed."""
     from orderlake.progress import shown
     from streaming.producers.delivery import send_all
-    from streaming.producers.orders import TOPIC, OrdersSpec, Planted, generate
+    from streaming.producers.orders import TOPIC, OrdersSpec, Planted, event_times, generate
     from streaming.topics import ensure_topic
 
-    span = dt.timedelta(days=days) if days else dt.timedelta(seconds=count / (rate or 1_000))
-    begin = start.replace(tzinfo=dt.UTC) if start else dt.datetime.now(dt.UTC).replace(microsecond=0) - span
+    given = start.replace(tzinfo=dt.UTC) if start else None
+    begin, span = event_times(count, rate=rate, days=days, start=given, late=late)
     spec = OrdersSpec(count, seed, begin, span, dirty, duplicates, late)
     planted = Planted()
     ensure_topic(app.settings, app.registry.topic(TOPIC))
-    with shown(enabled=not as_json):
-        delivery = send_all(app.settings, TOPIC, generate(spec, planted), total=count, rate=rate)
+    with shown(enabled=not as_json), _interruptible() as stop:
+        delivery = send_all(app.settings, TOPIC, generate(spec, planted), total=count, rate=rate, stop=stop)
     result = {
         "topic": TOPIC,
         "seed": seed,
@@ -82,9 +103,7 @@ def orders(
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--topic", required=True, help="Topic to send to; created from its contract if it is missing.")
-@click.option(
-    "--rate", default=0.0, show_default=True, type=click.FloatRange(0), help="Messages a second; 0: no limit."
-)
+@click.option("--rate", default=0.0, show_default=True, type=_RATE, help="Messages a second; 0: no limit.")
 @click.option(
     "--key", "key_field", help="Field of the JSON object that becomes the key; default: the contract's messageKey."
 )
@@ -94,7 +113,7 @@ def replay(app: App, file: Path, topic: str, rate: float, key_field: str | None,
     """Send FILE (JSON lines; plain, .gz or .zst) line by line, bytes untouched."""
     from orderlake.progress import shown
     from streaming.producers.delivery import send_all
-    from streaming.producers.replay import count_lines, records
+    from streaming.producers.replay import count_lines, line_numbers, records
     from streaming.topics import require_known
 
     with shown(enabled=not as_json):
@@ -102,19 +121,30 @@ def replay(app: App, file: Path, topic: str, rate: float, key_field: str | None,
         contract = app.registry.topics.get(topic)
         require_known(app.settings, topic, contract)
         field = key_field or (contract.topic.message_key if contract else None)
-        delivery = send_all(app.settings, topic, records(file, field), total=total, rate=rate)
-    _report(
-        delivery,
-        topic,
-        {"topic": topic, "file": str(file), "lines": total},
-        f"{total:,} lines of {file.name}",
-        as_json=as_json,
-    )
+        with _interruptible() as stop:
+            delivery = send_all(app.settings, topic, records(file, field), total=total, rate=rate, stop=stop)
+    failed = line_numbers(file, set(delivery.failed_values)) if delivery.failed else []
+    result: dict[str, object] = {"topic": topic, "file": str(file), "lines": total, "failed_lines": failed}
+    places = f"{file}, line{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed))}"
+    _report(delivery, topic, result, f"{total:,} lines of {file.name}", as_json=as_json, places=places)
 
 
-def _report(delivery: Delivery, topic: str, result: dict[str, object], text: str, *, as_json: bool) -> None:
-    from orderlake.errors import UnavailableError
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Make Ctrl-C a question that the sender asks: an exception in one of librdkafka's callbacks would be lost."""
+    asked = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
+
+def _report(
+    delivery: Delivery, topic: str, result: dict[str, object], text: str, *, as_json: bool, places: str = ""
+) -> None:
+    if delivery.interrupted:
+        text = "interrupted" + (f"; {delivery.unconfirmed:,} more are unknown" if delivery.unconfirmed else "")
     speed = round(delivery.confirmed / delivery.seconds) if delivery.seconds else 0
     if as_json:
         print_json(
@@ -122,6 +152,7 @@ def _report(delivery: Delivery, topic: str, result: dict[str, object], text: str
             | {
                 "confirmed": delivery.confirmed,
                 "failed": dict(delivery.failures),
+                "interrupted": delivery.interrupted,
                 "seconds": round(delivery.seconds, 3),
                 "messages_per_second": speed,
             }
@@ -131,11 +162,27 @@ def _report(delivery: Delivery, topic: str, result: dict[str, object], text: str
             f"{topic}: {delivery.confirmed:,} messages confirmed in {delivery.seconds:.1f} s ({speed:,}/s): {text}"
         )
     if delivery.failed:
-        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in delivery.failures.most_common())
-        raise UnavailableError(
-            f"{delivery.failed:,} messages were not confirmed by the broker: {reasons}.",
-            remedy="see whether the broker runs (orderlake status), then send them again; duplicates do no harm.",
+        raise _failure(delivery, places)
+    if delivery.interrupted:
+        raise click.Abort
+
+
+def _failure(delivery: Delivery, places: str) -> OrderlakeError:
+    """Return the error that says which messages failed and why; sending again does not help what is too large."""
+    from orderlake.errors import OrderlakeError, UnavailableError
+
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in delivery.failures.most_common())
+    if delivery.failed > len(delivery.failed_values):
+        places += " and others"
+    count = "1 message was" if delivery.failed == 1 else f"{delivery.failed:,} messages were"
+    fact = f"{count} not confirmed by the broker: {reasons}{places and f'; {places}'}."
+    if delivery.too_large == delivery.failed:
+        return OrderlakeError(
+            fact, remedy="let the topic accept larger messages (topicConfig: max.message.bytes), or split these."
         )
+    return UnavailableError(
+        fact, remedy="see whether the broker runs (orderlake status), then send them again; duplicates do no harm."
+    )
 
 
 COMMANDS = (produce, replay)

@@ -45,7 +45,7 @@ def down(app: App, service: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("service")
-@click.option("-n", "--lines", default=50, show_default=True, help="Lines from the end.")
+@click.option("-n", "--lines", default=50, show_default=True, type=click.IntRange(1), help="Lines from the end.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what is added, until interrupted.")
 @pass_app
 def logs(app: App, service: str, lines: int, follow: bool) -> None:

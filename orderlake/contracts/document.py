@@ -16,6 +16,10 @@ import yaml
 
 from orderlake.errors import ContractError
 
+#: Far more than any contract has: aliases of aliases double with every line, and Python's stack ends.
+_MOST_VALUES = 100_000
+_DEEPEST = 100
+
 #: Keys and list positions from the root to a value.
 Location = tuple[str | int, ...]
 
@@ -51,22 +55,36 @@ class Document:
         return self.lines.get(location, 1)
 
 
-def _collect(node: yaml.Node, location: Location, lines: dict[Location, int], path: Path) -> None:
+def _collect(
+    node: yaml.Node, location: Location, lines: dict[Location, int], path: Path, around: tuple[yaml.Node, ...] = ()
+) -> None:
     lines.setdefault(location, node.start_mark.line + 1)
+    if any(node is outer for outer in around):
+        raise ContractError(f"{path}:{lines[location]}: an alias stands inside what it names.", remedy="write it out.")
+    if len(lines) > _MOST_VALUES or len(around) > _DEEPEST:
+        raise ContractError(
+            f"{path}:{node.start_mark.line + 1}: the file has, its aliases written out, too many values.",
+            allowed=f"{_MOST_VALUES:,} values, {_DEEPEST} levels deep",
+        )
+    around = (*around, node)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ContractError(
+                    f"{path}:{line}: a key is not text but a list or a mapping.", remedy="give it a name."
+                )
             if key.value in seen:
                 raise ContractError(
                     f"{path}:{line}: the key {key.value!r} is given twice.", remedy="keep one of the two."
                 )
             seen.add(key.value)
             lines[*location, key.value] = line
-            _collect(value, (*location, key.value), lines, path)
+            _collect(value, (*location, key.value), lines, path, around)
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
-            _collect(value, (*location, position), lines, path)
+            _collect(value, (*location, position), lines, path, around)
 
 
 def read_document(path: Path) -> Document:
@@ -79,7 +97,10 @@ def read_document(path: Path) -> Document:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ContractError(f"{path} cannot be read: {error}.", remedy="give a readable UTF-8 file.") from error
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise ContractError(f"{path}: not YAML: {' '.join(str(error).split())}.", remedy="correct the file.") from error
     try:
         node = loader.get_single_node()
         lines: dict[Location, int] = {}
@@ -90,5 +111,9 @@ def read_document(path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(f"{path}:{line}: not YAML: {error.problem}.", remedy="correct the line.") from error
+    except RecursionError as error:
+        raise ContractError(f"{path} is nested too deeply.", allowed=f"{_DEEPEST} levels") from error
+    except (ValueError, OverflowError) as error:  # a tag that its value does not fit, such as !!int x
+        raise ContractError(f"{path}: not YAML: {error}.", remedy="correct the value.") from error
     finally:
         loader.dispose()

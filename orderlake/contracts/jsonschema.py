@@ -17,6 +17,7 @@ import jsonschema
 from jsonschema.exceptions import ValidationError, best_match
 
 from orderlake.contracts.document import Document, Location
+from orderlake.contracts.odcs_rules import OPERATORS
 from orderlake.contracts.problems import Findings
 
 SUPPORTED = ("v3.2.0", "v3.1.0", "v3.0.2", "v3.0.1", "v3.0.0")
@@ -73,10 +74,26 @@ def validate(document: Document, findings: Findings) -> None:
     for error in errors:
         location: Location = tuple(error.absolute_path)
         if error.validator not in _CLOSED:
-            findings.error(location, error.message)
+            findings.error(*_described(error, location))
         # One wrong value makes every key around it "unevaluated": report such keys only where nothing below is wrong.
         elif not any(path[: len(location)] == location for path in precise):
             _report_unexpected(error, location, findings)
+
+
+def _described(error: ValidationError, location: Location) -> tuple[Location, str]:
+    """Return where an error is and what it says; the validator would print whole objects, of Python at that."""
+    value = error.instance
+    if not isinstance(value, dict | list):
+        return location, error.message
+    thresholds = [name for name in OPERATORS if isinstance(value, dict) and name in value]
+    if error.validator == "oneOf" and len(thresholds) > 1:
+        return (
+            *location,
+            thresholds[1],
+        ), f"a rule has one threshold, this one has {' and '.join(thresholds)}; keep one"
+    if error.validator == "oneOf" and not error.context:
+        return location, "fits more than one of the forms that the standard allows here; keep to one of them"
+    return location, error.message.replace(repr(value), "what is given")
 
 
 def _report_unexpected(error: ValidationError, location: Location, findings: Findings) -> None:

@@ -6,15 +6,16 @@ Nothing a contract states is ignored silently: an option that no check or decode
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 from orderlake.contracts import naming
-from orderlake.contracts.checks import bind_object, compile_checks
+from orderlake.contracts.checks import compile_checks
 from orderlake.contracts.columns import RESERVED
 from orderlake.contracts.document import Location
-from orderlake.contracts.model import Column, Constraints, Contract, QualityRule
+from orderlake.contracts.lint_rules import lint_rule
+from orderlake.contracts.model import Column, Constraints, Contract
 from orderlake.contracts.problems import Findings
-from orderlake.contracts.types import Decimal, ListOf, Scalar, Struct
+from orderlake.contracts.slas import lint_slas
+from orderlake.contracts.types import Decimal, ListOf, MapOf, Scalar, Struct
 
 #: Which constraints are enforced on which types.
 _ENFORCED: dict[str, frozenset[str]] = {
@@ -28,14 +29,8 @@ _ENFORCED["float"] = _ENFORCED["double"]
 FORMATS = ("uuid",)
 #: What the decoder of the dialect flat can prove and examine.
 _FLAT = frozenset({"string", "boolean", "int", "long", "float", "double", "date", "timestamptz"})
-_ARGUMENTS = {
-    "nullValues": frozenset[str](),
-    "missingValues": frozenset({"missingValues"}),
-    "invalidValues": frozenset({"validValues", "pattern"}),
-    "duplicateValues": frozenset({"properties"}),
-    "rowCount": frozenset[str](),
-    "sql": frozenset[str](),
-}
+#: Data that may stand in a lake only as tokens, or not at all; see `_lint_classification`.
+_RESTRICTED = "restricted"
 
 
 def lint(contract: Contract, findings: Findings) -> None:
@@ -45,6 +40,7 @@ def lint(contract: Contract, findings: Findings) -> None:
     _lint_names(contract.columns, properties, findings, reserved=RESERVED if contract.kind == "topic" else frozenset())
     for position, column in enumerate(contract.columns):
         _lint_column(column, (*properties, position), findings)
+        _lint_classification(column, (*properties, position), findings)
         if contract.kind == "topic" and str(column.type) not in _FLAT and not isinstance(column.type, Decimal):
             allowed = f"{', '.join(sorted(_FLAT))}, decimal(p,s)"
             findings.error(
@@ -53,7 +49,8 @@ def lint(contract: Contract, findings: Findings) -> None:
             )
     _lint_partition(contract, findings)
     for rule in contract.quality:
-        _lint_rule(rule, contract, findings)
+        lint_rule(rule, contract, findings)
+    lint_slas(contract, findings)
     if not findings.problems:
         names = Counter(check.name.lower() for check in compile_checks(contract))
         for name in (name for name, count in names.items() if count > 1):
@@ -67,6 +64,9 @@ def _lint_identity(contract: Contract, findings: Findings) -> None:
         findings.error(where, f"{name!r} is not a Kafka topic; allowed: letters, digits, '.', '_' and '-', at most 249")
     if contract.kind == "table" and not naming.TABLE.fullmatch(name):
         findings.error(where, f"{name!r} is not namespace.table in lower case letters, digits and underscores")
+    if contract.kind == "table" and name.split(".")[0] in naming.RESERVED_NAMESPACES:
+        reserved = ", ".join(naming.RESERVED_NAMESPACES)
+        findings.error(where, f"{name!r} is in a namespace that orderlake fills itself ({reserved}); choose another")
     if not contract.owner:
         findings.error(("team",), "has no name; the owning team is who alerts go to")
     if contract.kind == "table" and not contract.primary_key:
@@ -110,6 +110,25 @@ def _lint_column(column: Column, location: Location, findings: Findings) -> None
                 _lint_column(child, (*location, "properties", position), findings)
         case ListOf(element) if isinstance(element.type, Struct):
             _lint_column(element, (*location, "items"), findings)
+
+
+def _lint_classification(column: Column, location: Location, findings: Findings) -> None:
+    """Refuse restricted data: it may be kept as tokens or not at all, and orderlake can do neither yet."""
+    if (column.classification or "").lower() == _RESTRICTED:
+        findings.error(
+            (*location, "classification"),
+            f"{column.name} is restricted; restricted data cannot be tokenized or dropped yet, so it would be kept in "
+            "clear. Leave it out of the message, or classify it as it may be kept",
+        )
+    match column.type:
+        case Struct(columns):
+            for position, child in enumerate(columns):
+                _lint_classification(child, (*location, "properties", position), findings)
+        case ListOf(element):
+            _lint_classification(element, (*location, "items"), findings)
+        case MapOf(key, value):
+            _lint_classification(key, (*location, "map", "key"), findings)
+            _lint_classification(value, (*location, "map", "value"), findings)
 
 
 def _lint_constraints(column: Column, location: Location, findings: Findings) -> None:
@@ -157,43 +176,3 @@ def _lint_partition(contract: Contract, findings: Findings) -> None:
     allowed = ("timestamptz",) if contract.kind == "topic" else ("timestamptz", "date")
     if str(column.type) not in allowed or not column.required:
         findings.error(where, f"{name} is partitioned; it must be required and of type {' or '.join(allowed)}")
-
-
-def _lint_rule(rule: QualityRule, contract: Contract, findings: Findings) -> None:
-    def error(message: str) -> None:
-        findings.error(("schema", 0, "quality", rule.name), message, line=rule.line)
-
-    if not naming.CHECK.fullmatch(rule.name):
-        error("a rule's name begins with a letter and has letters, digits and underscores")
-    if rule.metric not in _ARGUMENTS:
-        error(f"the metric {rule.metric!r} is unknown; allowed: {', '.join(_ARGUMENTS)}")
-        return
-    arguments = dict(rule.arguments)
-    for argument in arguments.keys() - _ARGUMENTS[rule.metric]:
-        allowed = ", ".join(sorted(_ARGUMENTS[rule.metric])) or "none"
-        error(f"the argument {argument!r} is not known to {rule.metric}; allowed: {allowed}")
-    if rule.metric in {"nullValues", "missingValues", "invalidValues"} and rule.column is None:
-        error(f"{rule.metric} is a rule of a property; declare it there")
-    if rule.metric == "invalidValues" and not arguments:
-        error("invalidValues needs the argument validValues or pattern")
-    properties = arguments.get("properties", [])
-    known = {column.name for column in contract.columns}
-    for name in properties if isinstance(properties, list) else []:
-        if name not in known:
-            error(f"{name!r} is not a property of the contract")
-    if rule.query is not None:
-        _lint_query(rule.query, error)
-
-
-def _lint_query(query: str, error: Callable[[str], None]) -> None:
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import ParseError
-
-    try:
-        statements = sqlglot.parse(bind_object(query, "audited"), dialect="duckdb")
-    except ParseError as refusal:
-        error(f"the query is not SQL: {str(refusal).splitlines()[0]}")
-        return
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        error("the query must be one SELECT that returns one number")

@@ -91,7 +91,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sla:
-    """One ODCS slaProperty, e.g. freshness 60 s of `event_time`."""
+    """One ODCS slaProperty, e.g. freshness 60 s of `orders.event_time`."""
 
     property: str
     value: str | float | int | bool | None
@@ -126,6 +126,7 @@ class Contract:
     Attributes:
         id: the contract's identifier (ODCS `id`).
         physical_name: the topic's name, or `namespace.table`.
+        schema_name: name of the ODCS schema object: what slaProperties call it.
         partition_column: the timestamp or date whose UTC day (or hour) is the partition.
         path: the file it was read from.
         line: where the table or topic is described in it.
@@ -142,6 +143,7 @@ class Contract:
     owner: str
     domain: str
     columns: tuple[Column, ...]
+    schema_name: str = ""
     partition_column: str | None = None
     partition_transform: Literal["day", "hour"] = "day"
     quality: tuple[QualityRule, ...] = ()

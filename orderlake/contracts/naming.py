@@ -8,6 +8,10 @@ from orderlake.errors import ContractError
 
 RAW = "raw"
 QUARANTINE = "quarantine"
+OPS = "ops"
+
+#: Namespaces whose tables orderlake makes itself: no contract describes one.
+RESERVED_NAMESPACES = (RAW, QUARANTINE, OPS)
 
 #: What Kafka accepts as a topic (its own rule; 249 characters leave room for the partition in folder names).
 TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")

@@ -6,6 +6,7 @@ Every finding carries file, line and path; all findings of a file are reported t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, Team
 
@@ -22,11 +23,6 @@ _ROOT: Location = ("schema", 0)
 
 
 def _contract(odcs: OpenDataContractStandard, schema: SchemaObject, kind: Kind, findings: Findings) -> Contract:
-    if (schema.physicalType or kind) != kind:
-        findings.error(
-            (*_ROOT, "physicalType"),
-            f"is {schema.physicalType!r}; a contract in this folder describes a {kind}",
-        )
     custom = read_custom(schema.customProperties, _ROOT, kind, findings)
     partitioned = [prop.name for prop in schema.properties or [] if prop.partitioned]
     if len(partitioned) > 1:
@@ -40,6 +36,7 @@ def _contract(odcs: OpenDataContractStandard, schema: SchemaObject, kind: Kind, 
         status=odcs.status or "draft",
         kind=kind,
         physical_name=schema.physicalName or schema.name or "",
+        schema_name=schema.name or "",
         description=" ".join(" ".join(text.split()) for text in texts if text),
         grain=schema.dataGranularityDescription or "",
         owner=(odcs.team.name or "") if isinstance(odcs.team, Team) else "",
@@ -65,8 +62,26 @@ def _contract(odcs: OpenDataContractStandard, schema: SchemaObject, kind: Kind, 
     )
 
 
-def examine(path: Path, kind: Kind) -> tuple[Contract | None, list[Problem]]:
+def _kind(schema: SchemaObject, expected: Kind | None, findings: Findings) -> Kind | None:
+    """Return what a contract says it describes; what is expected has to agree, and decides where it says nothing."""
+    kinds = {kind: kind for kind in get_args(Kind)}
+    stated = kinds.get(schema.physicalType or "")
+    where: Location = (*_ROOT, "physicalType")
+    if schema.physicalType is not None and stated is None:
+        findings.error(where, f"is {schema.physicalType!r}; allowed: {', '.join(kinds)}")
+    elif stated is None and expected is None:
+        findings.error(where, f"is not given, and the folder does not tell either; allowed: {', '.join(kinds)}")
+    elif stated and expected and stated != expected:
+        findings.error(where, f"is {stated!r}, but the file's folder (or --kind) says {expected!r}; make the two agree")
+    return stated or expected
+
+
+def examine(path: Path, expected: Kind | None = None) -> tuple[Contract | None, list[Problem]]:
     """Read a contract and judge it, without raising on its problems.
+
+    Args:
+        path: the file.
+        expected: what it has to describe by where it was found; None if its place does not tell.
 
     Returns:
         the contract, or None where it could not be built; and every problem, by line.
@@ -81,8 +96,12 @@ def examine(path: Path, kind: Kind) -> tuple[Contract | None, list[Problem]]:
     odcs = OpenDataContractStandard.model_validate(findings.document.data)
     schemas = odcs.schema_ or []
     if len(schemas) != 1:
-        findings.error(("schema",), f"has {len(schemas)} objects; a contract describes exactly one {kind}")
+        what = expected or "topic or table"
+        findings.error(("schema",), f"has {len(schemas)} objects; a contract describes exactly one {what}")
         return None, findings.problems
+    kind = _kind(schemas[0], expected, findings)
+    if kind is None:
+        return None, sorted(findings.problems)
     contract = _contract(odcs, schemas[0], kind, findings)
     if not findings.problems:
         lint(contract, findings)

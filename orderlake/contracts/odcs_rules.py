@@ -40,7 +40,10 @@ def _rule(rule: DataQuality, column: str | None, location: Location, findings: F
     if rule.type in {"text", "custom"}:
         return None
     operator = next((name for name in OPERATORS if getattr(rule, name) is not None), "")
-    operand = getattr(rule, operator, None)
+    if not operator:
+        findings.error(location, f"has no threshold; give one of {', '.join(OPERATORS)}")
+        return None
+    operand = getattr(rule, operator)
     numbers: list[Any] = operand if isinstance(operand, list) else [operand]
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
         findings.error(location, f"{operator}: {operand!r} is not a number")

@@ -38,7 +38,17 @@ def contract_files(search_path: Iterable[Path]) -> Iterator[tuple[Path, Kind]]:
                 yield path, kind
 
 
-def examine_all(files: Iterable[tuple[Path, Kind]]) -> Iterator[tuple[Path, Contract | None, list[Problem]]]:
+def kind_of_place(path: Path) -> Kind | None:
+    """Return what a contract file describes by the folder it stands in; None where the folder does not tell."""
+    parents = [parent.name for parent in path.absolute().parents][:2]
+    if parents[:1] == ["topics"]:
+        return "topic"
+    return "table" if "tables" in parents else None
+
+
+def examine_all(
+    files: Iterable[tuple[Path, Kind | None]],
+) -> Iterator[tuple[Path, Contract | None, list[Problem]]]:
     """Yield (file, contract if it could be built, problems) without raising on problems inside the files."""
     for path, kind in files:
         contract, problems = examine(path, kind)

@@ -153,16 +153,6 @@ class DuckSession:
         except duckdb.Error as error:
             raise refused(error) from error
 
-    def split(self, script: str) -> list[str]:
-        """Return the texts of the statements of a script.
-
-        Raises:
-            QueryError: the script is no SQL.
-        """
-        texts = [statement.query for statement in self.statements(script)]
-        # The parts of a PIVOT have no text: a script with one in it is run as a whole.
-        return texts if all(texts) else [script]
-
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run one statement.
 

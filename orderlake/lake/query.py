@@ -6,14 +6,18 @@ The command line and the Python API ask here, so that both understand a statemen
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, SupportsIndex
 
 from orderlake.errors import InputError, QueryError
 from orderlake.lake.catalog import Lake
 from orderlake.lake.duck import DuckSession
 from orderlake.lake.pins import Pin, pin
+from orderlake.lake.statements import is_show_tables, refuse_changes
+
+logger = logging.getLogger(__name__)
 
 #: A moment, or the id of a snapshot.
 AsOf = dt.datetime | int
@@ -59,7 +63,7 @@ def pin_tables(lake: Lake, names: Iterable[str], as_of: AsOf | None = None) -> l
     """
     tables = [lake.load(name) for name in names]
     if not isinstance(as_of, int):
-        return [pin(table, as_of) for table in tables]
+        return _told([pin(table, as_of) for table in tables], as_of)
     owners = [table for table in tables if table.metadata.snapshot_by_id(as_of)]
     if not owners:
         listed = ", ".join(".".join(table.name()) for table in tables)
@@ -67,7 +71,26 @@ def pin_tables(lake: Lake, names: Iterable[str], as_of: AsOf | None = None) -> l
     snapshot = owners[0].metadata.snapshot_by_id(as_of)
     assert snapshot is not None  # noqa: S101 - it was just found
     moment = dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, tz=dt.UTC)
-    return [pin(table, as_of if table is owners[0] else moment) for table in tables]
+    return _told([pin(table, as_of if table is owners[0] else moment) for table in tables], moment)
+
+
+def _told(pins: list[Pin], moment: dt.datetime | None) -> list[Pin]:
+    """Warn of tables that had no snapshot at a moment and have one now: reading as empty looks like an answer."""
+    for each in pins:
+        log = each.table.metadata.snapshot_log
+        if moment is not None and each.snapshot is None and log:
+            first = dt.datetime.fromtimestamp(min(entry.timestamp_ms for entry in log) / 1000, tz=dt.UTC)
+            logger.warning(
+                "%s had no snapshot at %s and reads as empty; its first is of %s",
+                each.name,
+                _utc(moment),
+                _utc(first),
+            )
+    return pins
+
+
+def _utc(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def tables_read(statement: str, known: Iterable[str]) -> list[str]:
@@ -108,16 +131,36 @@ def run(
     """Run one statement over freshly pinned tables.
 
     Returns:
-        column names and rows; both empty for a statement without result.
+        column names, each once, and rows; both empty for a statement without result.
 
     Raises:
         QueryError: DuckDB refused the statement.
         InputError: a snapshot or table is not there.
     """
+    known = lake.table_names()
+    if is_show_tables(statement):
+        return ["name"], [(name,) for name in known] + session.execute(statement).fetchall()
+    refuse_changes(statement, known)
     session.attach(pin_read(lake, statement, as_of))
     try:
         result = session.execute(statement)
     except QueryError as error:
         raise with_tables(error, lake) from error
-    columns = [column[0] for column in result.description or []]
+    columns = _each_once([column[0] for column in result.description or []])
     return columns, result.fetchall() if columns else []
+
+
+def _each_once(names: Sequence[str]) -> list[str]:
+    """Number the repetitions of a column's name, as DuckDB does in a subquery: a, a_1; no result loses a column."""
+    taken = {name.lower() for name in names}
+    seen: set[str] = set()
+    unique = []
+    for name in names:
+        chosen, number = name, 0
+        while chosen.lower() in (seen if not number else taken):
+            number += 1
+            chosen = f"{name}_{number}"
+        taken.add(chosen.lower())
+        seen.add(chosen.lower())
+        unique.append(chosen)
+    return unique

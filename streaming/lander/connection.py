@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from orderlake.errors import LandingRefusedError, UnavailableError
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 GROUP = "orderlake.land"
 _LOOK_AGAIN_SECONDS = 1.0
+#: How often Kafka is asked whether a topic has got more partitions.
+_ASK_PARTITIONS_SECONDS = 30.0
 
 #: librdkafka's settings that matter. A consumer whose queue has reached its size sleeps for fetch.queue.backoff.ms,
 #: 1000 by default: a fast one would mostly sleep. Offsets are the table's, so there is no reset and no auto commit.
@@ -55,6 +58,8 @@ class Connection:
         self._admin: AdminClient = admin_client(settings)
         self._away_since: float | None = None
         self._looked = 0.0
+        self._asked = time.monotonic()
+        self._answers: dict[str, Future[Any]] = {}
         #: Log end offset of partitions whose end was reached, by (topic, partition).
         self.reached: dict[tuple[str, int], int] = {}
         self._consumer = Consumer(client_config(settings, **_CONSUMER, error_cb=self._on_error), logger=client_logger)
@@ -83,6 +88,26 @@ class Connection:
         partitions = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
         if partitions and self._away_since is None:
             self._consumer.commit(offsets=partitions, asynchronous=True)
+
+    def topics_have_grown(self) -> bool:
+        """Return whether a topic has more partitions than are consumed.
+
+        Kafka is asked now and then and its answer is not waited for; one that never comes is asked for anew.
+        """
+        for topic, answer in list(self._answers.items()):
+            if answer.done():
+                del self._answers[topic]
+                known, found = len(self._identities[topic].partitions), _partitions(answer)
+                if found > known:
+                    logger.info(
+                        "the topic has more partitions; the tables are read again to land them too",
+                        extra={"fields": {"topic": topic, "partitions": found, "landed_so_far": known}},
+                    )
+                    return True
+        if self._away_since is None and time.monotonic() - self._asked > _ASK_PARTITIONS_SECONDS:
+            self._asked = time.monotonic()
+            self._answers = self._admin.describe_topics(TopicCollection(list(self._identities)), request_timeout=10.0)
+        return False
 
     def high_watermark(self, topic: str, partition: int) -> int:
         """Return the end of a partition as last seen by the consumer, without asking the broker; -1 if unknown."""
@@ -157,3 +182,11 @@ class Connection:
                     f"{found.cluster_id}, it was {expected.topic_id} of {expected.cluster_id}.",
                     remedy="start the lander again: it says what happened and how to go on.",
                 )
+
+
+def _partitions(answer: Future[Any]) -> int:
+    """Return how many partitions a topic has; 0 if Kafka did not say: what that means comes out while consuming."""
+    try:
+        return len(answer.result().partitions)
+    except KafkaException:
+        return 0

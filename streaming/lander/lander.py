@@ -114,8 +114,7 @@ class Lander:
             try:
                 begins = self._examine()
                 begun = True
-                if begins:
-                    self._land(begins)
+                grown = bool(begins) and self._land(begins)
             except _TRANSIENT as error:
                 if not begun or self._stop.is_set():
                     raise
@@ -126,7 +125,8 @@ class Lander:
                 self._stop.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
-                return list(self.summaries.values())
+                if not grown or self._stop.is_set():
+                    return list(self.summaries.values())
 
     def _examine(self) -> list[Begin]:
         """Look at all topics before anything is claimed; when catching up, leave out those that have nothing new."""
@@ -146,7 +146,8 @@ class Lander:
         ends = self._ends[begin.identity.topic]
         return any(begin.offsets.get(partition, 0) < end for partition, end in ends.items())
 
-    def _land(self, begins: Sequence[Begin]) -> None:
+    def _land(self, begins: Sequence[Begin]) -> bool:
+        """Land from where the topics begin; return whether it ended because a topic has grown by partitions."""
         # A new identity each time: should an abandoned commit of the last time still be under way, it is fenced.
         holder = this_process()
         writer = WriterThread()
@@ -156,7 +157,7 @@ class Lander:
             for begin in begins:
                 topics[begin.identity.topic] = open_landing(self._settings, begin, holder, self._policy, writer)
             connection.assign({topic: landing.positions for topic, landing in topics.items()})
-            self._consume(connection, topics, writer)
+            grown = self._consume(connection, topics, writer)
             for landing in topics.values():
                 landing.flush_if_due(force=True)
             writer.close()
@@ -176,8 +177,9 @@ class Lander:
                     summary.seconds = time.monotonic() - self._began[0]
                     summary.cpu_seconds = time.process_time() - self._began[1]
             connection.close()
+        return grown
 
-    def _consume(self, connection: Connection, topics: Mapping[str, TopicLanding], writer: WriterThread) -> None:
+    def _consume(self, connection: Connection, topics: Mapping[str, TopicLanding], writer: WriterThread) -> bool:
         only = next(iter(topics.values())) if len(topics) == 1 else None
         observed = told = time.monotonic()
         while not self._stop.is_set():
@@ -190,6 +192,7 @@ class Lander:
                 _hand_out(messages, topics)
             del messages
             for landing in topics.values():
+                landing.pass_over(connection.reached)
                 landing.flush_if_due()
             writer.check()
             now = time.monotonic()
@@ -199,10 +202,13 @@ class Lander:
             if now - told > 1:
                 self._tell_group(connection, topics)
                 told = now
+                if not self._until_caught_up and connection.topics_have_grown():
+                    return True
             if self._until_caught_up and all(
-                landing.has_reached(self._ends[topic], connection.reached) for topic, landing in topics.items()
+                landing.has_reached(self._ends[topic]) for topic, landing in topics.items()
             ):
-                return
+                break
+        return False
 
     @staticmethod
     def _tell_group(connection: Connection, topics: Mapping[str, TopicLanding]) -> None:

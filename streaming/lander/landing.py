@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: Messages that are decoded at once: many enough for whole columns to pay, few enough to stay in the cache.
 _DECODE_AT_ONCE = 16_000
+#: Offsets without messages are recorded with the next rows; where no rows come, after so long.
+_PASSED_SECONDS = 30.0
 
 
 class TopicLanding:
@@ -62,6 +64,9 @@ class TopicLanding:
         self._pending_rows = 0
         self._pending_bytes = 0
         self._pending_since = 0.0
+        #: Log ends behind offsets without messages, not handed to the writer yet; and since when some are unrecorded.
+        self._passed: dict[int, int] = {}
+        self._passed_since: float | None = None
 
     def take(self, messages: Sequence[Message]) -> None:
         """Take over consumed messages, and decode when enough have come together."""
@@ -77,27 +82,39 @@ class TopicLanding:
         if len(self._batch) >= _DECODE_AT_ONCE:
             self._decode()
 
+    def pass_over(self, log_ends: Mapping[tuple[str, int], int]) -> None:
+        """Move on to where the consumer met the end of a log, behind the last message.
+
+        Offsets between are no messages for anybody: a transaction's markers, what it aborted, what was compacted away.
+
+        Args:
+            log_ends: the ends met so far; every message before them has been taken.
+        """
+        for partition, position in self.positions.items():
+            end = log_ends.get((self.topic, partition), -1)
+            if end > position:
+                self._passed[partition] = self.positions[partition] = end
+                self._passed_since = self._passed_since or time.monotonic()
+
     def flush_if_due(self, *, force: bool = False) -> None:
         """Ask for a commit if the policy wants one, or in any case if something is pending and `force` is given."""
-        age = time.monotonic() - self._pending_since
-        reason = self._policy.reason(age, self._pending_rows, self._pending_bytes)
-        if force and self._pending_rows:
+        now = time.monotonic()
+        reason = self._policy.reason(now - self._pending_since, self._pending_rows, self._pending_bytes)
+        if self._passed_since is not None and now - self._passed_since > _PASSED_SECONDS:
+            reason = reason or "passed"
+        if force and (self._pending_rows or self._passed_since is not None):
             reason = "end"
         if reason:
             self._decode()
+            if self._passed:
+                self._writer.write(self.sink, self._router.pass_over(self._passed))
             self._writer.commit(self.sink, reason)
             self._pending_rows = self._pending_bytes = 0
+            self._passed, self._passed_since = {}, None
 
-    def has_reached(self, ends: Mapping[int, int], log_ends: Mapping[tuple[str, int], int]) -> bool:
-        """Return whether everything before `ends` has been consumed.
-
-        Args:
-            ends: offsets by Kafka partition.
-            log_ends: log ends that the consumer met; in a topic with transactions they lie behind the last message.
-        """
-        return all(
-            self.positions.get(p, 0) >= end or log_ends.get((self.topic, p), -1) >= end for p, end in ends.items()
-        )
+    def has_reached(self, ends: Mapping[int, int]) -> bool:
+        """Return whether everything before `ends`, offsets by Kafka partition, has been consumed."""
+        return all(self.positions.get(partition, 0) >= end for partition, end in ends.items())
 
     def _decode(self) -> None:
         if not len(self._batch):
@@ -123,7 +140,7 @@ def open_landing(
     raw.verify()
     if changes := evolve(raw.table, raw_columns(begin.contract)):
         logger.info(
-            "the contract's new fields were added",
+            "the table follows the contract's changes",
             extra={"fields": {"topic": begin.identity.topic, "changes": changes}},
         )
     positions = {p: raw.state.next_offset(p) or begin.offsets[p] for p in begin.offsets}

@@ -111,6 +111,16 @@ class Router:
         bad = self._bad_rows(decoded.bad, batch, coordinates) if decoded.bad else None
         return Routed(good, bad, ranges, event_times)
 
+    def pass_over(self, ends: Mapping[int, int]) -> Routed:
+        """Return a batch without rows that moves on to `ends`, by Kafka partition: no message is left before them."""
+        ranges = {}
+        for partition, end in ends.items():
+            start = self._positions.get(partition, end)
+            if end > start:
+                ranges[partition] = Range(start, end, 0)
+                self._positions[partition] = end
+        return Routed(None, None, ranges, {})
+
     def _ranges(self, coordinates: _Coordinates) -> dict[int, Range]:
         ranges = {}
         for partition in np.unique(coordinates.partitions).tolist():

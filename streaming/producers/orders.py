@@ -22,6 +22,7 @@ from faker import Faker
 from pydantic import AwareDatetime, BaseModel, Field
 
 from orderlake.contracts.checks import UUID_PATTERN
+from orderlake.errors import InputError
 from streaming.producers.delivery import Record
 
 TOPIC = "orders.created.v1"
@@ -33,6 +34,9 @@ _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET][:1024]
 _CUSTOMERS = 2_000
 _LATEST_REPEAT = 2_000
 _LATE_DAYS = (1.0, 10.0)
+#: Without a rate, orders are this many a second apart in event time.
+_PER_SECOND = 1_000
+_CALENDAR_ENDS = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 
 def _uuid4(bits: int) -> str:
@@ -83,6 +87,36 @@ class OrdersSpec:
     dirty: float = 0.0
     duplicates: float = 0.0
     late: float = 0.0
+
+
+def event_times(
+    count: int, *, rate: float, days: float, start: dt.datetime | None, late: float
+) -> tuple[dt.datetime, dt.timedelta]:
+    """Return the event time of the first order, and over which span the orders are spread.
+
+    Args:
+        count: how many orders.
+        rate: orders a second; 0 for as many as come.
+        days: the span, if it is not to follow from the rate.
+        start: the first order's event time; None so that the last one is now.
+        late: share of late orders.
+
+    Raises:
+        InputError: some of them would lie outside the calendar.
+    """
+    try:
+        span = dt.timedelta(days=days) if days else dt.timedelta(seconds=count / (rate or _PER_SECOND))
+        begin = start or dt.datetime.now(dt.UTC).replace(microsecond=0) - span
+        inside = begin + span <= _CALENDAR_ENDS and (not late or bool(begin - dt.timedelta(days=_LATE_DAYS[1])))
+    except OverflowError:
+        inside = False
+    if not inside:
+        raise InputError(
+            "the orders' event times would lie outside the calendar.",
+            allowed=f"0001-01-01 to 9999-12-31; with --late, from {_LATE_DAYS[1]:.0f} days later on",
+            remedy="choose --start, --days, --count and --rate so that they lie within.",
+        )
+    return begin, span
 
 
 @dataclass(slots=True)

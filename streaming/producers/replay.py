@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -32,21 +32,35 @@ def _open(path: Path) -> IO[bytes]:
 
 def lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file without their newline; empty lines are passed over."""
+    return (text for _, text in _numbered(path))
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
     with _open(path) as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             text = line.removesuffix(b"\n")
             if text:
-                yield text
+                yield number, text
+
+
+def line_numbers(path: Path, values: Collection[bytes | None]) -> list[int]:
+    """Return the numbers, from 1, of the lines that are among the values: to say where a refused message stands."""
+    return [number for number, text in _numbered(path) if text in values]
 
 
 def count_lines(path: Path) -> int:
     """Read a file to its end and return the number of its lines, so that a damaged file is known before it is sent.
 
     Raises:
-        InputError: the file is missing, or its compression is damaged or cut off.
+        InputError: the file is missing or no file, or its compression is damaged or cut off.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"there is no file {path}.", remedy="correct the path.")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise InputError(
+            f"{path} is {what}, not a file.", remedy="give a file of JSON lines; it is read twice, first to check it."
+        )
     counted = 0
     try:
         with task(f"Reading {path.name}"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
+import random
+import signal
 import socket
 import subprocess
 import sys
@@ -13,9 +16,22 @@ from pathlib import Path
 import pytest
 
 from orderlake.contracts.registry import Registry
+from orderlake.errors import InputError
 from orderlake.lake.landing_tables import open_landing_tables
 from orderlake.locations import local_path
+from streaming.kafka import describe_topic, watermarks
 from tests.integration.conftest import MAIN, TOPIC_FILE, Bench, Result, free_port
+
+#: `produce orders` into the bench's topic, which has the contract of orders.created.v1 under another name.
+PRODUCE_INTO_OWN = "import os, streaming.producers.orders as o; o.TOPIC = os.environ['TOPIC']; " + MAIN
+
+
+def _end_of(bench: Bench) -> int:
+    try:
+        marks = watermarks(bench.settings, bench.topic, describe_topic(bench.settings, bench.topic).partitions)
+    except InputError:
+        return 0
+    return sum(mark.high for mark in marks.values())
 
 
 def refused(result: Result, code: int, *says: str) -> None:
@@ -82,6 +98,15 @@ def test_a_typing_mistake_inside_a_contract_property(bench: Bench, edit_contract
     assert "orders.created.v1.yaml:" in lint.out
     assert "did you mean 'maxLength'?" in lint.out
     refused(bench.run("land"), 2, "orders.created.v1.yaml", "'maxLenght' is not a key the standard knows here")
+
+
+def test_a_contract_anywhere_is_linted_as_what_it_says_it_is(bench: Bench) -> None:
+    text = (bench.paths[0] / "contracts" / TOPIC_FILE).read_text()
+    (bench.folder / "draft.yaml").write_text(text)
+    assert "1 contracts, 0 errors" in bench.ok("contract", "lint", "draft.yaml").out
+    contradicting = bench.run("contract", "lint", "draft.yaml", "--kind", "table")
+    assert (contradicting.code, "says 'table'" in contradicting.out) == (2, True)
+    assert "enum: CREATED " in bench.ok("contract", "show", bench.topic).out
 
 
 def test_corrupted_catalog(bench: Bench) -> None:
@@ -183,6 +208,32 @@ def test_truncated_gzip(bench: Bench) -> None:
     refused(bench.run("replay", str(path), "--topic", bench.topic), 2, "is damaged or cut off", "Nothing was sent")
 
 
+def test_a_line_that_the_broker_does_not_accept_is_named_and_the_rest_is_sent(bench: Bench) -> None:
+    lines = [b'{"order_id": "%d"}' % number for number in range(100)]
+    lines[40] = base64.b64encode(random.randbytes(3_000_000))  # the broker compares what is left after compression
+    lines[60] = b"x" * 60_000_000
+    lines[70] = base64.b64encode(random.randbytes(750_000))
+    (bench.folder / "orders.jsonl").write_bytes(b"\n".join(lines))
+    result = bench.run("replay", "orders.jsonl", "--topic", bench.topic)
+    refused(result, 1, "2 messages were not confirmed", "Message size too large", "orders.jsonl, lines 41, 61.")
+    assert "98 messages confirmed" in result.out
+    sent = bench.messages()
+    assert len(sent) == 98, "once each"
+    assert set(sent.values()) == {*lines[:40], *lines[41:60], *lines[61:]}
+
+
+def test_ctrl_c_ends_producing_with_what_was_confirmed(bench: Bench) -> None:
+    producing = bench.start(
+        "produce", "orders", "--count", "100000", "--rate", "500", "--json", code=PRODUCE_INTO_OWN, TOPIC=bench.topic
+    )
+    bench.wait_for(lambda: _end_of(bench) > 20, "the first messages")
+    producing.signal(signal.SIGINT)
+    result = producing.wait(30)
+    assert (result.code, result.err) == (130, "interrupted\n")
+    assert result.json["interrupted"]
+    assert result.json["confirmed"] == _end_of(bench)
+
+
 def test_a_topic_without_contract_that_does_not_exist(bench: Bench) -> None:
     (bench.folder / "x.jsonl").write_text("{}\n")
     refused(bench.run("replay", "x.jsonl", "--topic", "nobody.knows"), 2, "neither exists nor has a contract")
@@ -213,7 +264,19 @@ def test_wrong_time_travel(bench: Bench) -> None:
         (("quarantine", "show", "--reason", "ugly"), "'ugly' is not a violation code"),
         (("up", "redis"), "'redis' is not a native service"),
         (("logs", "kafka"), "is not a native service of this lake"),
-        (("produce", "orders", "--dirty", "2"), "2.0 is not in the range"),
+        (("logs", "kafka", "--lines", "0"), "0 is not in the range"),
+        (("produce", "orders", "--dirty", "2"), "2.0 is not in the range of --dirty. allowed: 0 to 1"),
+        (("produce", "orders", "--days", "nan"), "nan is not in the range of --days. allowed: 0 to 3,650,000"),
+        (("produce", "orders", "--days", "1e12"), "is not in the range of --days"),
+        (
+            ("produce", "orders", "--rate", "nan"),
+            "nan is not in the range of --rate. allowed: 0, or 0.001 to 10,000,000",
+        ),
+        (("produce", "orders", "--rate", "1e-300"), "1e-300 is not in the range of --rate"),
+        (("produce", "orders", "--late", "nan"), "nan is not in the range of --late"),
+        (("replay", "x", "--topic", "x", "--rate", "nan"), "nan is not in the range of --rate"),
+        (("produce", "orders", "--start", "9999-12-31", "--days", "30"), "outside the calendar"),
+        (("produce", "orders", "--start", "0001-01-01", "--late", "1"), "outside the calendar"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -221,7 +284,7 @@ def test_wrong_time_travel(bench: Bench) -> None:
 def test_wrong_arguments(bench: Bench, words: tuple[str, ...], says: str) -> None:
     result = bench.run(*words)
     assert result.code == 2
-    assert says in result.err.replace("\n", " ")
+    assert says in " ".join(result.err.split())
     assert "Traceback" not in result.err
 
 

@@ -15,8 +15,10 @@ from orderlake.contracts.naming import quarantine_table, raw_table
 from orderlake.lake.landing_state import read_state
 from streaming.balance import balance
 from streaming.kafka import admin_client
-from tests.integration.conftest import Bench
+from tests.integration.conftest import MAIN, Bench
 
+#: A lander that asks for new partitions every second.
+ASK_OFTEN = "import streaming.lander.connection as c; c._ASK_PARTITIONS_SECONDS = 1.0; " + MAIN
 Fill = Callable[..., int]
 GOOD = {
     "event_id": "cdbdd3e8-b73c-5d14-9f53-8d75b9b942ff", "event_time": "2024-01-15T10:30:00.123456Z", "order_id": "O-1",
@@ -116,22 +118,71 @@ def test_the_balance_holds_and_would_notice_if_it_did_not(bench: Bench, fill: Fi
     assert [(p.partition, p.doubled) for p in partitions if not p.holds] == [(1, 0), (2, 1)], "a doubled row is noticed"
 
 
-def test_a_topic_with_transactions_has_gaps_and_is_landed_without_what_was_aborted(bench: Bench, fill: Fill) -> None:
-    fill(bench, 4)
+def transactional_producer(bench: Bench) -> Callable[[str, bool], None]:
+    """Return a function that sends one order to partition 0 in a transaction of its own, and commits or aborts it."""
     producer = Producer({"bootstrap.servers": bench.broker.bootstrap_servers, "transactional.id": bench.topic})
     producer.init_transactions(30)
-    for commit, order_id in ((True, "committed"), (False, "aborted"), (True, "committed too")):
+
+    def send(order_id: str, commit: bool) -> None:
         producer.begin_transaction()
         producer.produce(bench.topic, json.dumps({**GOOD, "order_id": order_id}).encode(), partition=0)
         producer.flush()
         producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+
+    return send
+
+
+def snapshots(bench: Bench) -> list[int]:
+    tables = bench.lake.load(raw_table(bench.topic)), bench.lake.load(quarantine_table(bench.topic))
+    return [snapshot.snapshot_id for table in tables for snapshot in table.metadata.snapshots]
+
+
+def status_lag(bench: Bench) -> int:
+    return next(t["lag"] for t in bench.ok("status", "--json").json["topics"] if t["topic"] == bench.topic)
+
+
+def test_a_topic_with_transactions_has_gaps_and_is_landed_without_what_was_aborted(bench: Bench, fill: Fill) -> None:
+    fill(bench, 4)
+    send = transactional_producer(bench)
+    for commit, order_id in ((True, "committed"), (False, "aborted"), (True, "committed too")):
+        send(order_id, commit)
     assert land(bench)["rows"] == 6
     ids = bench.lake.load(raw_table(bench.topic)).scan().to_arrow()["order_id"].to_pylist()
     assert {"committed", "committed too"} <= set(ids)
     assert "aborted" not in ids
     _, partitions = balance(bench.lake, bench.topic)
     assert all(partition.holds for partition in partitions), "records are counted, not offsets"
-    assert land(bench)["rows"] == 0
+    before = snapshots(bench)
+    assert status_lag(bench) == 0, "the markers at the end of the log are no messages that wait"
+    summary = land(bench)
+    assert (summary["rows"], summary["lag"]) == (0, 0)
+    assert snapshots(bench) == before, "nothing is claimed where nothing waits"
+
+
+def test_what_was_aborted_is_passed_over_without_a_commit_each(bench: Bench, fill: Fill) -> None:
+    fill(bench, 4)
+    send = transactional_producer(bench)
+    lander = bench.start("land", "--topic", bench.topic)
+    bench.wait_for(lambda: bench.landed_records() == 4, "the first messages")
+    before = snapshots(bench)
+    for number in range(5):
+        send(f"aborted {number}", False)
+        time.sleep(0.6)
+    time.sleep(1)
+    assert snapshots(bench) == before, "no rows, no commit"
+    send("committed", True)
+    bench.wait_for(lambda: bench.landed_records() == 5, "the message behind")
+    send("aborted at last", False)
+    time.sleep(1)
+    lander.signal(signal.SIGTERM)
+    result = lander.wait()
+    assert (result.code, "lag 0" in result.out) == (0, True), result.err
+    assert status_lag(bench) == 0, "an orderly end records how far the log was read"
+    _, partitions = balance(bench.lake, bench.topic)
+    assert all(partition.holds for partition in partitions)
+    assert sum(partition.records for partition in partitions) == 5
+    send("later", True)
+    assert land(bench)["rows"] == 1
 
 
 def test_several_topics_are_landed_by_one_process(bench: Bench, fill: Fill, edit_contract) -> None:
@@ -162,6 +213,40 @@ def test_partitions_added_to_the_topic_are_landed_too(bench: Bench, fill: Fill) 
     producer.flush()
     assert land(bench)["rows"] == 7
     bench.assert_exactly_once()
+
+
+def test_partitions_added_while_the_lander_runs_are_landed_by_it(bench: Bench, fill: Fill) -> None:
+    from confluent_kafka.admin import NewPartitions
+
+    sent = fill(bench, 500, dirty=0.05)
+    lander = bench.start("land", "--topic", bench.topic, code=ASK_OFTEN)
+    bench.wait_for(lambda: bench.landed_records() == sent, "the first messages")
+    holder = read_state(bench.lake.load(raw_table(bench.topic)).metadata).writer
+    admin = admin_client(bench.settings)
+    admin.create_partitions([NewPartitions(bench.topic, 6)])[bench.topic].result(30)
+    time.sleep(0.5)
+    producer = Producer({"bootstrap.servers": bench.broker.bootstrap_servers})
+    for number in range(600):
+        value = json.dumps(GOOD).encode() if number % 7 else b"no JSON"
+        producer.produce(bench.topic, value, partition=number % 6)
+        producer.poll(0)
+        time.sleep(0.005)
+    producer.flush()
+    bench.wait_for(lambda: bench.landed_records() == sent + 600, "the new partitions")
+    state = read_state(bench.lake.load(raw_table(bench.topic)).metadata)
+    assert state.writer
+    assert holder
+    assert state.writer.pid == holder.pid, "no restart was needed"
+    assert {p: progress.next for p, progress in state.partitions.items() if p > 3} == {4: 100, 5: 100}
+    lander.signal(signal.SIGTERM)
+    result = lander.wait()
+    assert result.code == 0, result.err
+    assert "the topic has more partitions" in result.err
+    raw, quarantined = bench.assert_exactly_once()
+    assert f"{raw:,} rows landed" in result.out, "what was landed before counts"
+    assert raw + quarantined == sent + 600
+    _, partitions = balance(bench.lake, bench.topic)
+    assert all(partition.holds for partition in partitions)
 
 
 def test_an_empty_topic_is_landed_to_empty_tables(bench: Bench) -> None:

@@ -14,6 +14,13 @@ from orderlake.errors import LandingRefusedError
 from orderlake.lake.catalog import Lake
 from orderlake.lake.evolution import differences, evolve
 from orderlake.lake.landing_tables import open_landing_tables
+from orderlake.settings import Settings
+from streaming.kafka import TopicIdentity
+from streaming.lander.flush import flush_policy
+from streaming.lander.hold import this_process
+from streaming.lander.landing import open_landing
+from streaming.lander.start import Begin
+from streaming.lander.writer import WriterThread
 from tests.inprocess.conftest import RawOrders, order
 
 TOPIC = "topics/orders.created.v1.yaml"
@@ -55,6 +62,21 @@ def test_what_only_adds_is_applied(
     assert differences(table.schema(), raw_columns(contract)) == []
     assert table.scan().to_arrow().num_rows == 1
     assert evolve(table, raw_columns(contract)) == []
+
+
+def test_the_lander_says_what_it_changed_whatever_it_was(
+    raw: RawOrders, lake: Lake, settings: Settings, edit_contract: Edit, caplog: pytest.LogCaptureFixture
+) -> None:
+    contract = changed(edit_contract, ("decimal(10,2)", "decimal(18,2)"))
+    identity = TopicIdentity("cluster", contract.physical_name, "topic-id", (0,))
+    begin = Begin(contract, identity, *open_landing_tables(lake, contract), {0: 0}, {0: 0}, ())
+    writer = WriterThread()
+    with caplog.at_level("INFO", "streaming.lander"):
+        open_landing(settings, begin, this_process(), flush_policy(settings), writer)
+    writer.close()
+    (record,) = caplog.records
+    assert record.getMessage() == "the table follows the contract's changes"
+    assert record.fields["changes"] == ["order_amount changes from decimal(10, 2) to decimal(18, 2)"]
 
 
 def test_a_new_required_field_is_optional_in_the_table_because_old_rows_lack_it(

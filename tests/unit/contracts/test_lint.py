@@ -9,6 +9,7 @@ import pytest
 
 from orderlake.contracts.model import Kind
 from orderlake.contracts.odcs import examine, load_contract
+from orderlake.contracts.registry import kind_of_place
 from orderlake.errors import ContractError
 from orderlake.settings import builtin_root
 
@@ -50,6 +51,19 @@ MISTAKES = [
     ("nobody who owns it", ("  name: order-pipeline\n", ""), "has no name; the owning team", "team:"),
     ("a topic Kafka would refuse", ("physicalName: orders.created.v1", "physicalName: orders created"), "is not a Kafka topic", "physicalName"),
     ("an enum of the wrong type", ("{value: CREATED,", "{value: 5,"), "5 is not of type str", "value: 5"),
+    ("a topic with fewer than no partitions", ("value: 4,", "value: -3,"), "topicPartitions: -3 is not allowed; allowed: a whole number from 1 on", "value: -3"),
+    ("a yes for a number of partitions", ("value: 4,", "value: true,"), "topicPartitions: True is not allowed", "value: true"),
+    ("a mistyped topic configuration", ("retention.ms: 604800000", "retention.msec: 604800000"), "'retention.msec' is not a topic configuration of Kafka; did you mean 'retention.ms'?", "retention.msec"),
+    ("a topic configuration that is a list", ("cleanup.policy: delete", "cleanup.policy: [delete]"), "cleanup.policy is ['delete']; allowed: text, a number", "cleanup.policy"),
+    ("restricted data in clear", ("classification: confidential", "classification: Restricted"), "user_id is restricted; restricted data cannot be tokenized or dropped yet", "classification: Restricted"),
+    ("a freshness in parsecs", ("    unit: s\n", "    unit: parsec\n"), "'parsec' is no unit of a freshness; allowed: s, min, h, d, second", "unit: parsec"),
+    ("a freshness without unit", ("    unit: s\n", ""), "has no unit; allowed: s, min", "property: freshness"),
+    ("a freshness below zero", ("    value: 60\n", "    value: -60\n"), "freshness -60 is not a number greater than 0", "value: -60"),
+    ("a freshness that is no number", ("    value: 60\n", "    value: '60'\n"), "freshness '60' is not a number greater than 0", "value: '60'"),
+    ("a freshness of nothing", ("    value: 60\n    unit: s\n    element: orders_created.event_time", "    value: 60\n    unit: s\n    element: orders_created.event_tim"), "'orders_created.event_tim' is not a column of this contract, written orders_created.<column>", "element: orders_created.event_tim"),
+    ("a retention of another table", ("unit: d, element: orders_created.event_time", "unit: d, element: event_time"), "'event_time' is not a column of this contract", "unit: d, element: event_time"),
+    ("a kind that contradicts the folder", ("physicalType: topic", "physicalType: table"), "is 'table', but the file's folder (or --kind) says 'topic'", "physicalType: table"),
+    ("a kind there is not", ("physicalType: topic", "physicalType: view"), "is 'view'; allowed: topic, table", "physicalType: view"),
     ("a binary field in JSON", ("        logicalType: string\n        logicalTypeOptions: {format: uuid}", "        logicalType: string\n        physicalType: binary"), "is no type of a field in the dialect flat", "name: event_id"),
 ]  # fmt: skip
 
@@ -77,6 +91,11 @@ TABLE_MISTAKES = [
     ("a column that is not there", ("{properties: [order_id]}", "{properties: [order]}"), "'order' is not a property"),
     ("an unknown severity", ("severity: warning", "severity: fatal"), "'fatal' is not allowed; allowed: error, warning, info"),
     ("two checks of one name", ("name: one_order_one_event", "name: event_id__required"), "two checks are named 'event_id__required'"),
+    ("a namespace that is filled by landing", ("physicalName: analytics.orders", "physicalName: raw.orders"), "'raw.orders' is in a namespace that orderlake fills itself (raw, quarantine, ops)"),
+    ("a namespace of orderlake's own", ("physicalName: analytics.orders", "physicalName: ops.orders"), "'ops.orders' is in a namespace that orderlake fills itself"),
+    ("a rule on a column that is not there", ("where processed_at <", "where processed <"), "the query reads 'processed', which is no column of the table; its columns: event_id,"),
+    ("two thresholds in one rule", ("        mustBeLessThan: 1\n", "        mustBeLessThan: 1\n        mustBe: 0\n"), "a rule has one threshold, this one has mustBe and mustBeLessThan; keep one"),
+    ("a threshold of nothing", ("        mustBeLessThan: 1\n", "        mustBe: null\n"), "has no threshold; give one of mustBe, mustNotBe"),
     ("a name outside the grammar", ("physicalName: analytics.orders", "physicalName: Orders"), "is not namespace.table"),
 ]  # fmt: skip
 
@@ -85,6 +104,28 @@ TABLE_MISTAKES = [
 def test_a_mistake_in_a_table_contract_is_named(edit_contract: Edit, change: tuple[str, str], says: str) -> None:
     _, problems = examine(edit_contract(TABLE, change) / "contracts" / TABLE, "table")
     assert any(says in problem.message for problem in problems), [str(problem) for problem in problems]
+    assert not any("{'" in problem.message for problem in problems), "nobody writes contracts in Python"
+
+
+def test_a_contract_says_itself_what_it_describes(edit_contract: Edit, tmp_path: Path) -> None:
+    text = (builtin_root() / "contracts" / TOPIC).read_text()
+    path = tmp_path / "draft.yaml"
+    path.write_text(text)
+    contract, problems = examine(path)
+    assert (contract and contract.kind, problems) == ("topic", [])
+    path.write_text(text.replace("    physicalType: topic\n", ""))
+    assert [problem.message for problem in examine(path)[1]] == [
+        "is not given, and the folder does not tell either; allowed: topic, table"
+    ]
+    assert examine(path, "topic")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [("topics/a.yaml", "topic"), ("tables/marts/a.yaml", "table"), ("tables/a.yaml", "table"), ("a.yaml", None)],
+)
+def test_a_folder_may_tell_what_a_file_describes(tmp_path: Path, place: str, kind: Kind | None) -> None:
+    assert kind_of_place(tmp_path / "contracts" / place) == kind
 
 
 def test_all_problems_of_a_file_are_reported_together(edit_contract: Edit) -> None:

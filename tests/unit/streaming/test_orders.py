@@ -12,9 +12,10 @@ import pytest
 
 from orderlake.contracts.decoding import compile_decoder
 from orderlake.contracts.odcs import load_contract
+from orderlake.errors import InputError
 from orderlake.settings import builtin_root
 from orderlake.times import EPOCH
-from streaming.producers.orders import OrdersSpec, Planted, generate
+from streaming.producers.orders import OrdersSpec, Planted, event_times, generate
 
 START = dt.datetime(2026, 1, 10, tzinfo=dt.UTC)
 SPEC = OrdersSpec(3_000, 7, START, dt.timedelta(days=3), dirty=0.1, duplicates=0.05, late=0.05)
@@ -80,3 +81,33 @@ def test_event_times_follow_the_span_and_late_ones_lie_before() -> None:
     expected = [START + SPEC.span * (n / SPEC.count) for n in range(SPEC.count)]
     moved = [abs((t - e).total_seconds()) > 86_400 / 2 for t, e in zip(times, expected, strict=True)]
     assert sum(moved) == planted.late
+
+
+def test_event_times_begin_where_asked_or_end_now() -> None:
+    assert event_times(100, rate=10, days=0, start=START, late=0) == (START, dt.timedelta(seconds=10))
+    begin, span = event_times(100, rate=10, days=2, start=None, late=0)
+    assert span == dt.timedelta(days=2)
+    assert dt.timedelta() <= dt.datetime.now(dt.UTC) - (begin + span) < dt.timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"start": dt.datetime(9999, 12, 31, tzinfo=dt.UTC), "days": 30},
+        {"start": dt.datetime(1, 1, 1, tzinfo=dt.UTC), "late": 0.1},
+        {"days": 3_650_000},
+        {"days": 1e12},
+        {"count": 10**400},
+        {"count": 10**12, "rate": 0.001},
+    ],
+    ids=str,
+)
+def test_event_times_that_no_calendar_has_are_refused(asked: dict) -> None:
+    with pytest.raises(InputError, match=r"outside the calendar(.|\n)*allowed: 0001-01-01 to 9999-12-31"):
+        event_times(**{"count": 100, "rate": 0, "days": 0, "start": None, "late": 0, **asked})
+
+
+def test_the_first_days_of_the_calendar_can_be_generated() -> None:
+    for late, begin in ((0.0, dt.datetime(1, 1, 1, tzinfo=dt.UTC)), (1.0, dt.datetime(1, 1, 11, tzinfo=dt.UTC))):
+        start, span = event_times(50, rate=0, days=1, start=begin, late=late)
+        assert generated(OrdersSpec(50, 1, start, span, late=late))[1].orders == 50

@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from orderlake.errors import InputError
-from streaming.producers.replay import count_lines, records
+from streaming.producers.replay import count_lines, line_numbers, records
 
 LINES = [
     b'{"order_id": "A-1", "x": 1}',
@@ -75,3 +75,14 @@ def test_several_compressed_frames_are_one_file(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no file .*nowhere\.jsonl"):
         count_lines(tmp_path / "nowhere.jsonl")
+
+
+@pytest.mark.parametrize(("name", "what"), [(".", "a folder"), ("/dev/null", "a device or a pipe")])
+def test_what_is_there_and_no_file_is_said_to_be_that(name: str, what: str) -> None:
+    with pytest.raises(InputError, match=f"is {what}, not a file"):
+        count_lines(Path(name))
+
+
+def test_a_line_is_found_again_by_its_bytes(tmp_path: Path) -> None:
+    path = write(tmp_path / "orders.jsonl.gz", b"a\n\nb\nc\nb\n")
+    assert line_numbers(path, {b"b", b"a", None}) == [1, 3, 5]

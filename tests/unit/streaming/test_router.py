@@ -95,6 +95,14 @@ def test_a_batch_of_nothing_but_skipped_messages_moves_on(contract: Contract) ->
     assert (routed.good, routed.bad, routed.ranges) == (None, None, {0: Range(1, 2, 1)})
 
 
+def test_offsets_without_messages_are_passed_over_once_and_count_nothing(contract: Contract) -> None:
+    routing = router(contract, {0: 5, 1: 7})
+    passed = routing.pass_over({0: 8, 1: 7})
+    assert (passed.good, passed.bad, passed.ranges) == (None, None, {0: Range(5, 8, 0)})
+    assert routing.pass_over({0: 6}).ranges == {}, "never backwards"
+    assert routing.route(batch((0, 9, True))).ranges == {0: Range(8, 10, 1)}
+
+
 def test_the_greatest_event_time_of_every_partition_is_known(contract: Contract) -> None:
     routed = router(contract, {}).route(batch((0, 3, True), (0, 1, True), (1, 9, True), (2, 2, False)))
     days = {partition: moment // MICROSECONDS_PER_DAY for partition, moment in routed.event_times.items()}
