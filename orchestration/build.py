@@ -68,6 +68,8 @@ def build_defs(*, settings: Settings | None = None, resources: Mapping[str, Any]
             lineage_checks(lineage, models),
         ],
         jobs=[build_tables],
+        # A process for every step would spend seconds on imports for each, and the steps of a run wait for each other.
+        executor=dg.in_process_executor,
         sensors=[
             raw_days_sensor(topics, settings.automation),
             automation_sensor(settings.automation.tick_seconds),
