@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint format check ui up down clean lock
+.PHONY: help install demo test lint format check ui screenshots up down clean lock
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Create .venv and install the pinned, hash-checked dependencies
 
@@ -46,6 +46,9 @@ format: install ## Format and sort imports
 
 ui: install ## Open the Dagster UI (webserver and daemon) on this lake
 	@$(BIN)/orderlake ui
+
+screenshots: install ## Take the pictures in docs/images from the UI (needs Chromium)
+	@$(BIN)/python -m pytest -q tests/integration/test_ui_browser.py --screenshots docs/images
 
 up: install ## Start the servers of the profile (embedded: a Kafka broker)
 	@$(BIN)/orderlake up

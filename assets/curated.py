@@ -97,7 +97,7 @@ def curated_asset(
             done = make(opened, model, window_of(context), run_id)
             elsewhere = failing_days(opened, model.name)
         yield from roll_up(done.findings, list(checks.values()), elsewhere)
-        metadata = materialization_metadata(done) | materialized_lineage(context, key)
+        metadata = materialization_metadata(done, opened.find(model.name)) | materialized_lineage(context, key)
         if done.withheld:
             # The step fails, so that Dagster would not report anything: the days that were published are reported here.
             for day, rows in done.rows.items():

@@ -19,6 +19,9 @@ from orderlake.times import iso
 #: Lists in metadata are cut to this length, so that the UI stays quick.
 CAP = 20
 
+#: How limits of numbers are written; other rules go by their names.
+_SIGNS = {"minimum": "≥", "maximum": "≤", "exclusive_minimum": ">", "exclusive_maximum": "<"}
+
 
 def asset_key(name: str) -> dg.AssetKey:
     """Return the asset key of a table: its address, the same in every environment."""
@@ -44,6 +47,7 @@ def tags(contract: Contract, layer: str) -> dict[str, str]:
 
 def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
     """Return the columns with types, descriptions, constraints and classification."""
+    keys = [column.name for column in columns if column.primary_key_position is not None]
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -51,7 +55,9 @@ def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
                 type=str(column.type),
                 description=column.description or None,
                 constraints=dg.TableColumnConstraints(
-                    nullable=not column.required, unique=column.unique, other=_rules(column)
+                    nullable=not column.required,
+                    unique=column.unique or keys == [column.name],
+                    other=[*(["primary key"] if column.name in keys else []), *_rules(column)],
                 ),
                 tags={"classification": column.classification} if column.classification else {},
             )
@@ -61,8 +67,14 @@ def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
 
 
 def _rules(column: Column) -> list[str]:
-    limits = column.constraints
-    return [f"{name} {value}" for name in limits.__dataclass_fields__ if (value := getattr(limits, name)) is not None]
+    rules = []
+    for name in column.constraints.__dataclass_fields__:
+        value = getattr(column.constraints, name)
+        if isinstance(value, tuple):
+            rules.append(f"one of {', '.join(map(str, value))}")
+        elif value is not None:
+            rules.append(f"{_SIGNS.get(name, name.replace('_', ' '))} {value}")
+    return rules
 
 
 def contract_metadata(contract: Contract, table: str) -> dict[str, Any]:
@@ -96,10 +108,15 @@ def offsets_text(offsets: Mapping[int, int]) -> str:
     return ", ".join(f"{partition}:{offset}" for partition, offset in sorted(offsets.items()))
 
 
-def materialization_metadata(done: Refresh) -> dict[str, Any]:
-    """Return what a run tells about the days it made, beyond the static metadata: rows, window, snapshots, offsets."""
+def materialization_metadata(done: Refresh, table: Table | None) -> dict[str, Any]:
+    """Return what a run tells beyond the static metadata.
+
+    Args:
+        done: what it did: window, snapshots, offsets.
+        table: what it is about, after the run; its rows are those of all days. None if there is none yet.
+    """
     metadata: dict[str, Any] = {
-        "dagster/row_count": sum(done.rows.values()),
+        "dagster/row_count": total_rows(table.current_snapshot()) if table else 0,
         "window": str(done.window),
         "days_built": sum(len(built.published) for built in done.builds),
         "days_unchanged": len(done.unchanged),

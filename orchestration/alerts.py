@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 
 from orderlake.errors import UnavailableError
 from orderlake.ops.alerts import Alert, send
@@ -77,11 +78,12 @@ def check_alerts(owners: Mapping[str, str], settings: AlertSettings) -> dg.Senso
 
 
 def _latest(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
-    record = instance.get_latest_asset_check_evaluation_record(key)
-    event = record.event.dagster_event if record and record.event else None
-    # The newest record of a check that is about to run is only its plan.
-    is_verdict = event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    return event.asset_check_evaluation_data if event and is_verdict else None
+    # Not the latest record: a run that is under way, or that failed before it came to the check, leaves a plan there.
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+    )
+    event = records[0].event.dagster_event if records and records[0].event else None
+    return event.asset_check_evaluation_data if event else None
 
 
 def _alert(evaluation: dg.AssetCheckEvaluation, owners: Mapping[str, str]) -> Alert:

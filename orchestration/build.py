@@ -52,19 +52,23 @@ def build_defs(*, settings: Settings | None = None, resources: Mapping[str, Any]
         *raw_specs(topics, partitions),
         *(curated_asset(model, partitions, policy) for model in models.values()),
     ]
-    build_tables = dg.define_asset_job(
-        "build_tables",
-        selection=dg.AssetSelection.assets(*(asset_key(name) for name in models)),
-        description="Builds curated tables for the days that a run is asked for.",
-    )
     limits = {name: limit for name, contract in guarded.items() if (limit := freshness_limit(contract)) is not None}
     compared = nightly(settings.profile)
+    of_their_own_time = [
+        *(freshness_check(name, limit) for name, limit in limits.items()),
+        *(comparison_check(m, settings.automation.compare_days, compared) for m in models.values() if compared),
+    ]
+    build_tables = dg.define_asset_job(
+        "build_tables",
+        selection=dg.AssetSelection.assets(*(asset_key(name) for name in models))
+        - dg.AssetSelection.checks(*of_their_own_time),
+        description="Builds curated tables for the days that a run is asked for.",
+    )
     return dg.Definitions(
         assets=with_lineage(assets, lineage),
         asset_checks=[
             *(balance_check(contract) for contract in topics),
-            *(freshness_check(name, limit) for name, limit in limits.items()),
-            *(comparison_check(m, settings.automation.compare_days, compared) for m in models.values() if compared),
+            *of_their_own_time,
             lineage_checks(lineage, models),
         ],
         jobs=[build_tables],

@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seed", type=int, default=None, help="Seed of what is random in tests of faults; printed by them."
     )
+    parser.addoption("--screenshots", metavar="DIR", default=None, help="Folder for what the test of the UI sees.")
 
 
 @pytest.fixture

@@ -80,7 +80,11 @@ def test_columns_carry_constraints_and_classification(defs: dg.Definitions) -> N
     ]  # fmt: skip
     assert columns["user_id"].tags == {"classification": "confidential"}
     assert not columns["order_amount"].constraints.nullable
-    assert "exclusive_minimum 0" in columns["order_amount"].constraints.other
+    assert columns["order_amount"].constraints.other == ["> 0"]
+    assert columns["user_id"].constraints.other == ["min length 1", "max length 64"]
+    assert columns["order_status"].constraints.other == ["one of CREATED"]
+    assert columns["event_id"].constraints.other == ["primary key", "format uuid"]
+    assert columns["event_id"].constraints.unique
 
 
 def test_partitions_reach_back_to_the_start_and_today_exists(defs: dg.Definitions) -> None:

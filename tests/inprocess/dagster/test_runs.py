@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import dagster as dg
 import pytest
 
 from assets.rollup import roll_up
+from orchestration.build import build_defs
 from orchestration.materialize import Graph
 from orchestration.ranges import Job, jobs_for, require_partitions
 from orderlake.contracts.checks import CheckSpec
@@ -60,6 +62,11 @@ def test_a_range_of_days_is_one_run_with_an_event_a_day(
     assert events["2026-01-11"]["dagster/row_count"] == 30
     assert events["2026-01-11"]["iceberg/snapshot_id"] == str(graph.lake.load(ORDERS).current_snapshot().snapshot_id)
     assert set(materialized(instance, "marts", "daily_orders")) == set(events)
+    graph.run(Job((ORDERS,), Window(DAY, DAY)), instance)
+    again = materialized(instance, "analytics", "orders")["2026-01-10"]
+    assert (again["dagster/partition_row_count"], again["dagster/row_count"]) == (10, 30), (
+        "rows of the table, not the run"
+    )
 
 
 def test_a_failed_blocking_check_leaves_its_result_no_materialization_and_nothing_downstream(
@@ -256,3 +263,23 @@ def test_a_recreated_table_is_made_anew_from_its_inputs(
     (job,) = jobs_for(graph.stale(models), models)
     assert graph.run(job, instance).success
     assert rows_of(ORDERS, "event_id") == before
+
+
+def test_alerts_look_at_what_was_evaluated_not_at_what_a_run_plans(
+    graph: Graph, instance: dg.DagsterInstance, raw: RawOrders
+) -> None:
+    """A failed step leaves the checks of what depends on it planned for ever."""
+    raw.land([order(1)])
+    graph.run(Job((ORDERS, MART), Window(DAY, DAY)), instance)
+    raw.land([order(2, order_amount=Decimal("-1.00"))])
+    graph.run(Job((ORDERS, MART), Window(DAY, DAY)), instance)
+    planned = dg.AssetCheckKey(dg.AssetKey(["marts", "daily_orders"]), "amount__range")
+    record = instance.get_latest_asset_check_evaluation_record(planned)
+    assert record is not None
+    assert record.status.name == "PLANNED"
+    defs = build_defs(settings=graph.settings)
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+    found = next(sensor for sensor in defs.sensors or [] if sensor.name == "failed_checks")(context)
+    assert isinstance(found, dg.SkipReason)
+    assert found.skip_message == "1 alerts were sent"
+    assert json.loads(context.cursor or "")["marts.daily_orders amount__range"] is True
