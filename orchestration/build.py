@@ -72,7 +72,7 @@ def build_defs(*, settings: Settings | None = None, resources: Mapping[str, Any]
             lineage_checks(lineage, models),
         ],
         jobs=[build_tables],
-        # A run is a process of its own already. One more for every step costs seconds each, and nothing is gained.
+        # A process for every step would spend seconds on imports for each, and the steps of a run wait for each other.
         executor=dg.in_process_executor,
         sensors=[
             raw_days_sensor(topics, settings.automation),

@@ -64,16 +64,24 @@ class Audit:
         relation: makes the rows readable in the session and returns their name; called once, and only if rows must be
             read.
         evidence: what is known of the rows without reading them.
+        relation_of: does the same for no more than the rows of one day, if that can be read faster: rules of type sql
+            are run day by day, and each would have to look into the files of all days.
     """
 
     def __init__(
-        self, session: DuckSession, contract: Contract, relation: Callable[[], str], evidence: Evidence
+        self,
+        session: DuckSession,
+        contract: Contract,
+        relation: Callable[[], str],
+        evidence: Evidence,
+        relation_of: Callable[[dt.date], str] | None = None,
     ) -> None:
         assert contract.partition_column is not None  # noqa: S101 - every audited table is partitioned
         self._session = session
         self._contract = contract
         self._relation = relation
         self._evidence = evidence
+        self._relation_of = relation_of
         self._partition_column = contract.partition_column
 
     def evaluate(self, checks: Sequence[CheckSpec], days: Iterable[dt.date]) -> list[Finding]:
@@ -137,7 +145,8 @@ class Audit:
     def _queried(self, checks: Sequence[CheckSpec], day: dt.date) -> dict[str, float]:
         """Run the rules of type sql over one day."""
         if checks:
-            rows = rows_between(self._source, self._partition_column, day, day)
+            source = self._relation_of and conformed(self._relation_of(day), self._contract, self._evidence.schema)
+            rows = rows_between(source or self._source, self._partition_column, day, day)
             self._session.execute(f"create or replace temp view {_OF_DAY} as {rows}")
         return {check.name: self._query(check, day) for check in checks}
 

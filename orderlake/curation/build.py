@@ -129,7 +129,13 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
         present = {day for state in states.values() for day in state} | set(staged.rows)
         days = [day for day in window.days if day in present] or [window.first]
         evidence = staged_evidence(model.contract, table, staged.files)
-        audit = Audit(session, model.contract, lambda: _attach_staged(session, table, staged), evidence)
+        audit = Audit(
+            session,
+            model.contract,
+            lambda: _attach_staged(session, table, _AUDITED, staged.files),
+            evidence,
+            lambda day: _attach_staged(session, table, "staged_day", evidence.files.get(day, ())),
+        )
         findings = audit.evaluate(checks, days)
     withheld = _withheld(findings)
     result = BuildResult(
@@ -198,13 +204,13 @@ def check_published(
     return findings
 
 
-def _attach_staged(session: DuckSession, table: Table, staged: Staged) -> str:
-    if staged.files:
-        session.attach_files(_AUDITED, [file.file_path for file in staged.files])
+def _attach_staged(session: DuckSession, table: Table, name: str, files: Sequence[DataFile]) -> str:
+    if files:
+        session.attach_files(name, [file.file_path for file in files])
     else:
-        session.attach([Pin(f"staged.{_AUDITED}", table, None)])
-        session.execute(f"create temp view {_AUDITED} as from staged.{_AUDITED}")
-    return _AUDITED
+        session.attach([Pin(f"staged.{name}", table, None)])
+        session.execute(f"create or replace temp view {name} as from staged.{name}")
+    return name
 
 
 def _offsets(pinned: Pin) -> dict[int, int]:

@@ -78,7 +78,8 @@ def look(table: Table, cursor: TableCursor, throttle: Throttle, now: float) -> t
         now: seconds since the epoch.
     """
     uuid = str(table.metadata.table_uuid)
-    if cursor.uuid != uuid:
+    first = cursor.uuid != uuid
+    if first:
         cursor = TableCursor(uuid)
     head = table.current_snapshot()
     sequence = (head.sequence_number or 0) if head else 0
@@ -93,7 +94,8 @@ def look(table: Table, cursor: TableCursor, throttle: Throttle, now: float) -> t
     )[:MOST_REPORTS]
     rows = rows_by_day(table, table.current_snapshot(), due) if due else {}
     still = {day: at for day, at in cursor.reported.items() if now - at < max(throttle.today, throttle.late)}
-    reported = still | dict.fromkeys(due, now)
+    # A first look tells what there is; what is landed afterwards is news, and does not wait because of it.
+    reported = still | ({} if first else dict.fromkeys(due, now))
     return {day: rows.get(day, 0) for day in due}, replace(
         cursor, sequence=sequence, waiting=frozenset(waiting - set(due)), reported=reported
     )

@@ -20,6 +20,7 @@ from orderlake.curation.staleness import plan
 from orderlake.curation.window import Window
 from orderlake.errors import CommitConflictError, ModelError
 from orderlake.lake.catalog import Lake
+from orderlake.lake.duck import DuckSession
 from orderlake.settings import builtin_root
 from tests.inprocess.conftest import DAY, RawOrders, order
 
@@ -73,6 +74,22 @@ def test_only_the_days_of_the_window_are_replaced_in_one_snapshot(
     assert len(rows_of(ORDERS, "event_id")) == 42
     assert table.current_snapshot().snapshot_id == result.snapshot_id
     assert len(table.metadata.snapshots) == 2, "one snapshot a build, however many days"
+
+
+def test_a_rule_that_is_a_query_looks_at_the_files_of_its_day_only(
+    raw: RawOrders, lake: Lake, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached: dict[str, list[int]] = {}
+    attach = DuckSession.attach_files
+
+    def noted(self: DuckSession, name: str, files: list[str]) -> None:
+        attached.setdefault(name, []).append(len(files))
+        attach(self, name, files)
+
+    monkeypatch.setattr(DuckSession, "attach_files", noted)
+    raw.land([order(n, DAY + dt.timedelta(days=n % 3)) for n in range(30)])
+    build(lake, models[ORDERS], Window(DAY, DAY + dt.timedelta(days=2)), "run")
+    assert attached["staged_day"] == [1, 1, 1]
 
 
 def test_rows_that_are_gone_from_raw_are_gone_after_a_rebuild(

@@ -158,7 +158,16 @@ def test_without_news_nothing_is_reported_and_no_manifest_is_read(
     assert harness.evaluate() == {}
 
 
+def test_what_is_landed_after_the_first_look_does_not_wait_because_of_it(harness: Harness, raw: RawOrders) -> None:
+    raw.land([order(1, TODAY), order(2)])
+    assert harness.report() == {str(TODAY): 1, str(DAY): 1}
+    raw.land([order(3, TODAY), order(4)])
+    harness.wait(15)
+    assert harness.report() == {str(TODAY): 2, str(DAY): 2}
+
+
 def test_today_is_reported_once_a_minute_and_a_late_day_every_ten(harness: Harness, raw: RawOrders) -> None:
+    assert harness.report() == {}
     raw.land([order(1, TODAY), order(2)])
     assert harness.report() == {str(TODAY): 1, str(DAY): 1}
     raw.land([order(3, TODAY), order(4)])

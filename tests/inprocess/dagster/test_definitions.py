@@ -33,6 +33,10 @@ def test_the_keys_do_not_depend_on_the_environment(defs: dg.Definitions, tmp_pat
     assert set(specs(build_defs(settings=other))) == set(specs(defs))
 
 
+def test_a_run_is_one_process(defs: dg.Definitions) -> None:
+    assert defs.resolve_implicit_global_asset_job_def().executor_def.name == "in_process"
+
+
 def test_lineage_runs_from_the_topic_to_the_mart(defs: dg.Definitions) -> None:
     found = specs(defs)
     upstream = {name: [dep.asset_key.to_user_string() for dep in spec.deps] for name, spec in found.items()}

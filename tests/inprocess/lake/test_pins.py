@@ -12,6 +12,7 @@ from orderlake.lake.catalog import Lake
 from orderlake.lake.duck import DuckSession
 from orderlake.lake.pins import pin
 from orderlake.lake.query import parse_as_of, pin_tables, run, tables_read
+from orderlake.lake.statements import split
 from tests.inprocess.conftest import RawOrders, order
 
 TABLE = "raw.orders_created_v1"
@@ -139,8 +140,8 @@ def test_only_the_tables_that_a_statement_reads_are_pinned(statement: str, table
 def test_a_pivot_is_one_statement(raw: RawOrders, lake: Lake) -> None:
     raw.land([order(1), order(2), order(8)])
     with DuckSession() as session:
-        assert session.split("select 1; select 2") == ["select 1", " select 2"]
-        (statement,) = session.split(f"pivot {TABLE} on user_id using count(*) group by currency")
+        assert split(session.connection, "select 1; select 2") == ["select 1", "select 2"]
+        (statement,) = split(session.connection, f"pivot {TABLE} on user_id using count(*) group by currency")
         assert run(session, lake, statement) == (["currency", "U-1", "U-2"], [("EUR", 2, 1)])
 
 
