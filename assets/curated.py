@@ -15,9 +15,9 @@ from assets.partitions import window_of
 from assets.rollup import roll_up
 from orderlake.contracts.checks import CheckSpec, compile_checks
 from orderlake.curation.build import check_published
-from orderlake.curation.ledger import failing_days
 from orderlake.curation.models import Model
 from orderlake.curation.refresh import Refresh, rebuild, refresh
+from orderlake.curation.verdicts import failing_days
 from resources.lake import LakeResource
 
 #: Tag of a run that builds of its days only those that are out of date: every run that was not asked for by a person.

@@ -16,11 +16,10 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
-from pyiceberg.table.metadata import TableMetadata
 
 from orderlake.contracts.checks import CheckSpec, compile_checks
 from orderlake.contracts.iceberg import contract_spec, iceberg_schema
@@ -29,55 +28,24 @@ from orderlake.curation.audit import Audit, Finding
 from orderlake.curation.evidence import published_evidence, staged_evidence
 from orderlake.curation.ledger import Build, CheckResult, record_builds, record_check_results
 from orderlake.curation.models import Model, is_raw
-from orderlake.curation.staging import Staged, stage
+from orderlake.curation.publish import BuildResult, publish, withheld_days
+from orderlake.curation.staging import stage
 from orderlake.curation.staleness import input_state, raw_state
 from orderlake.curation.window import Window
-from orderlake.errors import CommitConflictError, ModelError
+from orderlake.errors import ModelError
 from orderlake.lake.catalog import Lake
-from orderlake.lake.commit import Change, commit
-from orderlake.lake.data_time import data_time_summary, reached
+from orderlake.lake.data_time import reached
 from orderlake.lake.duck import DuckSession
 from orderlake.lake.evolution import differences, evolve
 from orderlake.lake.landing_state import read_state
 from orderlake.lake.landing_tables import CONTRACT_PROPERTY
-from orderlake.lake.partitions import ordinal_of, partition_files, rows_by_day
+from orderlake.lake.partitions import partition_files, rows_by_day
 from orderlake.lake.pins import Pin, pin
-from orderlake.times import day_ordinal, day_start_microseconds
+from orderlake.times import day_start_microseconds
 
 logger = logging.getLogger(__name__)
 
 _AUDITED = "audited"
-
-
-@dataclass(frozen=True, slots=True)
-class BuildResult:
-    """What one build did.
-
-    Attributes:
-        rows: rows of every day that was published.
-        findings: every check on every day.
-        withheld: the days that were not published, with the blocking checks they failed.
-        snapshot_id: the snapshot that published the others; None if there are none.
-        inputs: the snapshot of every input that was read.
-        offsets: the Kafka offsets that every raw input had reached, `{table: {partition: next offset}}`.
-        data_time: the event time that the published days reach, in microseconds since the epoch.
-    """
-
-    model: Model
-    window: Window
-    publish_id: str
-    rows: dict[dt.date, int]
-    findings: list[Finding]
-    withheld: dict[dt.date, list[str]]
-    snapshot_id: int | None
-    inputs: dict[str, int | None]
-    offsets: dict[str, dict[int, int]]
-    data_time: int | None
-
-    @property
-    def published(self) -> list[dt.date]:
-        """The days that were published."""
-        return [day for day in self.window.days if day not in self.withheld]
 
 
 def open_table(lake: Lake, contract: Contract) -> Table:
@@ -137,7 +105,7 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
             lambda day: _attach_staged(session, table, "staged_day", evidence.files.get(day, ())),
         )
         findings = audit.evaluate(checks, days)
-    withheld = _withheld(findings)
+    withheld = withheld_days(findings)
     result = BuildResult(
         model=model,
         window=window,
@@ -151,42 +119,13 @@ def build(lake: Lake, model: Model, window: Window, run_id: str) -> BuildResult:
         data_time=reached(pins.values(), day_start_microseconds(window.last + dt.timedelta(days=1))),
     )
     if result.published:
-        result = replace(result, snapshot_id=_publish(table, result, staged, live, run_id))
+        result = replace(result, snapshot_id=publish(table, result, staged, live, run_id))
     record_check_results(lake, _results(model.name, findings, result.snapshot_id, run_id, withheld))
     if result.published:
         record_builds(lake, _builds(result, states, run_id))
     fields = {"table": model.name, "window": str(window), "rows": sum(result.rows.values()), "withheld": len(withheld)}
     logger.info("published" if result.published else "nothing was published", extra={"fields": fields})
     return result
-
-
-def _withheld(findings: Sequence[Finding]) -> dict[dt.date, list[str]]:
-    withheld: dict[dt.date, list[str]] = {}
-    for finding in findings:
-        if not finding.passed and finding.check.blocking:
-            withheld.setdefault(finding.day, []).append(finding.check.name)
-    return withheld
-
-
-def _publish(table: Table, result: BuildResult, staged: Staged, live: Mapping[str, DataFile], run_id: str) -> int:
-    """Make the days that passed visible in one snapshot; return it."""
-    days = {day_ordinal(day) for day in result.published}
-    files = {path for path, file in live.items() if ordinal_of(file) in days}
-
-    def plan(metadata: TableMetadata) -> Change:
-        now = partition_files(table, metadata, days)
-        if now.keys() != files:
-            raise CommitConflictError(
-                f"another run published days of {result.window} of {result.model.name} meanwhile; this one did not.",
-                remedy="see whether the days are out of date now: orderlake stale. orderlake materialize builds those.",
-            )
-        return Change(
-            append=[file for file in staged.files if ordinal_of(file) in days],
-            delete=list(now.values()),
-            summary=_summary(metadata, result, run_id),
-        )
-
-    return commit(table, plan)
 
 
 def check_published(
@@ -216,17 +155,6 @@ def _attach_staged(session: DuckSession, table: Table, name: str, files: Sequenc
 def _offsets(pinned: Pin) -> dict[int, int]:
     state = read_state(pinned.table.metadata)
     return {partition: progress.next for partition, progress in sorted(state.partitions.items())}
-
-
-def _summary(metadata: TableMetadata, result: BuildResult, run_id: str) -> dict[str, str]:
-    return {
-        **data_time_summary(metadata, result.data_time),
-        "orderlake.run_id": run_id,
-        "orderlake.publish_id": result.publish_id,
-        "orderlake.window": str(result.window),
-        "orderlake.code_version": result.model.code_version,
-        **{f"orderlake.input.{name}": str(snapshot) for name, snapshot in result.inputs.items()},
-    }
 
 
 def _builds(result: BuildResult, states: Mapping[str, Mapping[dt.date, str]], run_id: str) -> list[Build]:

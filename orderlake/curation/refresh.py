@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from orderlake.contracts.checks import compile_checks
 from orderlake.curation.audit import Finding
-from orderlake.curation.build import BuildResult, build, check_published
+from orderlake.curation.build import build, check_published
 from orderlake.curation.ledger import latest_builds
 from orderlake.curation.models import Model
+from orderlake.curation.publish import BuildResult
 from orderlake.curation.staleness import plan
 from orderlake.curation.window import Window, windows
 from orderlake.lake.catalog import Lake

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from pyiceberg.table import Table
 
-from orderlake.curation.ledger import check_summary
 from orderlake.curation.models import Model
 from orderlake.curation.staleness import StaleDay, plan
+from orderlake.curation.verdicts import check_summary
 from orderlake.lake.catalog import Lake
 from orderlake.lake.landing_state import read_state
 from orderlake.lake.partitions import partition_rows, total_rows

@@ -14,9 +14,10 @@ import pytest
 import orderlake.curation.build as module
 from orderlake.contracts.registry import Registry
 from orderlake.curation.build import build, check_published
-from orderlake.curation.ledger import BUILDS, check_summary, latest_builds
+from orderlake.curation.ledger import BUILDS, latest_builds
 from orderlake.curation.models import Model, load_models
 from orderlake.curation.staleness import plan
+from orderlake.curation.verdicts import check_summary
 from orderlake.curation.window import Window
 from orderlake.errors import CommitConflictError, ModelError
 from orderlake.lake.catalog import Lake

@@ -58,7 +58,7 @@ STEPS = [
     ("orderlake.curation.build", "stage"),
     ("orderlake.curation.build", "Audit.evaluate"),
     ("orderlake.lake.commit", "stage"),
-    ("orderlake.curation.build", "commit"),
+    ("orderlake.curation.publish", "commit"),
     ("orderlake.curation.build", "record_check_results"),
     ("orderlake.curation.build", "record_builds"),
 ]

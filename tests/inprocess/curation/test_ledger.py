@@ -9,7 +9,8 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 import orderlake.curation.ledger as module
-from orderlake.curation.ledger import CHECK_RESULTS, CheckResult, check_summary, record_check_results
+from orderlake.curation.ledger import CHECK_RESULTS, CheckResult, record_check_results
+from orderlake.curation.verdicts import check_summary
 from orderlake.lake.catalog import Lake
 from tests.inprocess.conftest import DAY
 
