@@ -46,6 +46,8 @@ from orderlake.times import day_start_microseconds
 logger = logging.getLogger(__name__)
 
 _AUDITED = "audited"
+#: Manifests are merged, but not into ones of years of days: a build of a day reads and writes those that hold it.
+_PROPERTIES = {"commit.manifest.target-size-bytes": "32768"}
 
 
 def open_table(lake: Lake, contract: Contract) -> Table:
@@ -55,7 +57,7 @@ def open_table(lake: Lake, contract: Contract) -> Table:
         ModelError: the contract has changed in a way that existing rows do not fit.
     """
     schema = iceberg_schema(contract.columns)
-    stamp = {CONTRACT_PROPERTY: f"{contract.id}@{contract.version}"}
+    stamp = {CONTRACT_PROPERTY: f"{contract.id}@{contract.version}", **_PROPERTIES}
     table = lake.create(contract.physical_name, schema, contract_spec(contract, schema), stamp)
     breaking = [d.text for d in differences(table.schema(), contract.columns) if not d.additive]
     if breaking:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyiceberg
 import pyiceberg.table
 import pytest
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.manifest import DataFile, ManifestFile
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
-from pyiceberg.types import LongType, NestedField
+from pyiceberg.transforms import DayTransform
+from pyiceberg.types import DateType, LongType, NestedField
 
 from orderlake.lake.catalog import Lake
 from orderlake.lake.files import DataFileWriter
-from orderlake.lake.transaction import SingleAttempt, stage
+from orderlake.lake.partitions import partition_files
+from orderlake.lake.transaction import MANIFEST_FILES, SingleAttempt, stage
 
 
 @pytest.fixture
@@ -83,6 +88,64 @@ def test_the_memo_says_what_pyiceberg_would_say(table: Table) -> None:
     same = {"last_updated_ms": 0}
     assert transaction.table_metadata.model_copy(update=same) == plain.table_metadata.model_copy(update=same)
     assert transaction.table_metadata.snapshot_by_id(snapshot_id) is not None
+
+
+@pytest.fixture
+def by_day(lake: Lake) -> Table:
+    schema = Schema(NestedField(1, "day", DateType(), required=False))
+    spec = PartitionSpec(PartitionField(1, 1000, DayTransform(), "day_day"))
+    return lake.create("raw.by_day", schema, spec, {})
+
+
+def publish(table: Table, days: list[int]) -> None:
+    """Replace days by one row each."""
+    writer = DataFileWriter(table)
+    writer.write(pa.RecordBatch.from_pydict({"day": pa.array(days, pa.date32())}), np.array(days, np.int64))
+    old = list(partition_files(table, table.metadata, days).values())
+    stage(table, append=writer.close(), delete=old, summary={}, properties={}, expire=())[0].commit_transaction()
+
+
+def manifests(table: Table) -> list[ManifestFile]:
+    return table.current_snapshot().manifests(table.io)
+
+
+def test_a_day_published_again_and_again_leaves_no_dead_manifests(by_day: Table) -> None:
+    publish(by_day, [1, 2])
+    for _ in range(5):
+        publish(by_day, [1])
+    live = [manifest for manifest in manifests(by_day) if manifest.has_added_files() or manifest.has_existing_files()]
+    assert len(live) == 2, "the one with day 2, the newest of day 1"
+    assert len(manifests(by_day)) == 3, "and what the newest snapshot itself took out"
+    assert sorted(row["day"] for row in by_day.scan().to_arrow().to_pylist()) == [date(1970, 1, 2), date(1970, 1, 3)]
+
+
+def test_a_commit_of_many_days_is_told_by_manifests_of_few(by_day: Table) -> None:
+    days = list(range(MANIFEST_FILES * 2 + 1))
+    publish(by_day, days[::-1])
+    counts = [manifest.added_files_count for manifest in manifests(by_day)]
+    assert sorted(counts) == [1, MANIFEST_FILES, MANIFEST_FILES]
+    found = [sorted(file.partition[0] for file in _files(by_day, manifest)) for manifest in manifests(by_day)]
+    assert sorted(found) == [days[:MANIFEST_FILES], days[MANIFEST_FILES : 2 * MANIFEST_FILES], days[-1:]]
+    assert by_day.scan().to_arrow().num_rows == len(days)
+    assert by_day.current_snapshot().summary["added-data-files"] == str(len(days))
+    publish(by_day, [0])
+    untouched = [manifest for manifest in manifests(by_day) if manifest.added_files_count == MANIFEST_FILES]
+    assert len(untouched) == 1, "only the manifest with the day was written anew"
+    assert by_day.scan().to_arrow().num_rows == len(days)
+
+
+def test_a_refused_commit_of_many_days_leaves_no_manifest_behind(lake: Lake, by_day: Table, tmp_path) -> None:
+    other = lake.load("raw.by_day")
+    publish(other, [1])
+    metadata = tmp_path / "lake" / "warehouse" / "raw" / "by_day" / "metadata"
+    before = set(metadata.glob("*.avro"))
+    with pytest.raises(CommitFailedException):
+        publish(by_day, list(range(MANIFEST_FILES + 1)))
+    assert set(metadata.glob("*.avro")) == before
+
+
+def _files(table: Table, manifest: ManifestFile) -> list[DataFile]:
+    return [entry.data_file for entry in manifest.fetch_manifest_entry(table.io)]
 
 
 def test_the_inner_parts_are_where_they_were() -> None:
