@@ -96,7 +96,7 @@ class LogSettings(_Group):
 class AutomationSettings(_Group):
     """How often Dagster's sensors look, and how often they may act."""
 
-    tick_seconds: int = Field(15, ge=5, description="How often Dagster looks for newly landed days.")
+    tick_seconds: int = Field(5, ge=5, description="How often Dagster looks for newly landed days.")
     today_seconds: int = Field(60, ge=0, description="Today's growth of a raw table is reported at most so often.")
     late_seconds: int = Field(600, ge=0, description="Late events of one day are reported at most so often.")
     catch_up_seconds: int = Field(
