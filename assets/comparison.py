@@ -19,7 +19,8 @@ def comparison_check(
     Args:
         model: the model.
         newest: how many of the newest days it looks at, besides a few older ones.
-        condition: when it is run; a condition of its own also keeps it out of runs that build the table.
+        condition: when it is run; a condition of its own also keeps it out of automatic runs of a single day. Dagster
+            takes every check of a table along in backfills.
     """
 
     @dg.asset_check(
